@@ -1,0 +1,501 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <config.h>
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "fat/txn.h"
+
+/*
+ * Entries in directories that stay where they are, because they hold what is not ours. The
+ * directory is edited in memory, and each step that results changes one unit of it: the
+ * sector of the device, which a power cut leaves whole. Later steps build on earlier ones.
+ *
+ * replace  one step: cluster, size, attributes and times of a short entry.
+ * add      one step where the set finds room in one unit. Else the long-name slots in other
+ *          units first (orphans until the short entry is there), the unit with the short entry last.
+ *          Deleted slots bridge a gap before the first unit that is used.
+ * remove   the unit with the short entry first, then long-name slots in other units.
+ *
+ * Live slots after an end marker do not occur: fat_check() calls that damage.
+ */
+
+enum { FREE_RUN_NONE = UINT32_MAX };
+
+static uint32_t slots_per_unit(const struct fat_txn *txn)
+{
+	return blkdev_sector_size(txn->vol->dev) / FAT_SLOT_LEN;
+}
+
+static uint8_t *slot_at(const struct fat_dir_image *image, uint32_t slot)
+{
+	return image->bytes + (size_t)slot * FAT_SLOT_LEN;
+}
+
+static struct fat_editable *find_editable(struct fat_txn *txn, uint32_t cluster)
+{
+	for (struct fat_editable *e = txn->editables; e; e = e->next)
+		if (e->image.first_cluster == cluster)
+			return e;
+	return NULL;
+}
+
+static int get_editable(struct fat_txn *txn, const struct fat_place *place,
+	struct fat_editable **ret)
+{
+	struct fat_editable *e = find_editable(txn, place->dir_cluster);
+	int r;
+
+	if (!e) {
+		e = calloc(1, sizeof *e);
+		if (!e)
+			return -ENOMEM;
+		r = fat_dir_image_load(txn->vol, place->dir_cluster, place->dir_path, &e->image);
+		if (r < 0) {
+			free(e);
+			return r;
+		}
+		e->next = txn->editables;
+		txn->editables = e;
+	}
+	*ret = e;
+	return 0;
+}
+
+void fat_editables_free(struct fat_txn *txn)
+{
+	while (txn->editables) {
+		struct fat_editable *e = txn->editables;
+
+		txn->editables = e->next;
+		fat_dir_image_done(&e->image);
+		free(e);
+	}
+}
+
+static struct fat_step *push_step(struct fat_op *op)
+{
+	struct fat_step *steps = realloc(op->steps, ((size_t)op->n_steps + 1) * sizeof *steps);
+
+	if (!steps)
+		return NULL;
+	op->steps = steps;
+	steps[op->n_steps] = (struct fat_step){0};
+	return &steps[op->n_steps++];
+}
+
+/* The cluster, or the whole fixed root, in which a unit lies. */
+static void set_region(const struct fat_txn *txn, const struct fat_dir_image *image,
+	struct fat_step *step)
+{
+	const struct fat_geometry *geo = &txn->vol->geo;
+
+	if (!image->clusters) {
+		step->region_start = geo->root_offset;
+		step->region_end = geo->data_offset;
+		return;
+	}
+	step->region_start = step->offset -
+		(step->offset - geo->data_offset) % geo->cluster_size;
+	step->region_end = step->region_start + geo->cluster_size;
+}
+
+/* Change @n slots from @slot on, all of one unit, to @bytes, as a step of @op. */
+static int push_write(struct fat_txn *txn, struct fat_op *op, struct fat_dir_image *image,
+	uint32_t slot, uint32_t n, const uint8_t *bytes)
+{
+	uint32_t per_unit = slots_per_unit(txn), first = slot / per_unit * per_unit;
+	size_t len = (size_t)per_unit * FAT_SLOT_LEN;
+	struct fat_step *step = push_step(op);
+
+	if (!step)
+		return -ENOMEM;
+	step->before = malloc(len);
+	step->after = malloc(len);
+	if (!step->before || !step->after)
+		return -ENOMEM;
+	step->kind = FAT_STEP_WRITE;
+	step->offset = fat_dir_image_offset(txn->vol, image, first);
+	set_region(txn, image, step);
+	memcpy(step->before, slot_at(image, first), len);
+	memcpy(slot_at(image, slot), bytes, (size_t)n * FAT_SLOT_LEN);
+	memcpy(step->after, slot_at(image, first), len);
+	return 0;
+}
+
+/* ---- replace ---- */
+
+static int replace(struct fat_txn *txn, struct fat_op *op, struct fat_dir_image *image)
+{
+	const struct fat_item *item = op->item;
+	const uint8_t *new_set = item->slots + (size_t)(item->n_slots - 1) * FAT_SLOT_LEN;
+	struct fat_short_slot slot, want;
+
+	memcpy(&slot, slot_at(image, op->place.short_slot), sizeof slot);
+	memcpy(&want, new_set, sizeof want);
+	op->old_cluster = fat_slot_cluster(txn->vol, &slot);
+	op->old_directory = slot.attributes & FAT_ATTR_DIRECTORY;
+	memcpy(want.name, slot.name, sizeof want.name);
+	want.case_flags = slot.case_flags;
+	if (want.attributes & FAT_ATTR_DIRECTORY)
+		want.size = le32_of(0);
+	fat_slot_set_cluster(txn->vol, &want, item->first_cluster);
+	return push_write(txn, op, image, op->place.short_slot, 1, (const uint8_t *)&want);
+}
+
+/* ---- remove ---- */
+
+/* Mark the slots from @first to before @end as deleted; they lie in one unit. */
+static int delete_slots(struct fat_txn *txn, struct fat_op *op, struct fat_dir_image *image,
+	uint32_t first, uint32_t end)
+{
+	uint8_t bytes[FAT_SET_MAX_SLOTS * FAT_SLOT_LEN];
+
+	memcpy(bytes, slot_at(image, first), (size_t)(end - first) * FAT_SLOT_LEN);
+	for (uint32_t i = 0; i < end - first; i++)
+		bytes[(size_t)i * FAT_SLOT_LEN] = FAT_SLOT_DELETED;
+	return push_write(txn, op, image, first, end - first, bytes);
+}
+
+/* The entry set that ends with short slot @slot, as it stands in the image now. */
+static bool set_of_short_slot(const struct fat_dir_image *image, uint32_t short_slot,
+	struct fat_set *ret)
+{
+	uint32_t slot = 0;
+
+	while (fat_set_next(image->bytes, image->n_slots, &slot, ret) > 0)
+		if (ret->short_slot == short_slot)
+			return true;
+	return false;
+}
+
+static int remove_set(struct fat_txn *txn, struct fat_op *op, struct fat_dir_image *image)
+{
+	const struct fat_short_slot *entry;
+	uint32_t per_unit = slots_per_unit(txn), end = op->place.short_slot + 1, first;
+	struct fat_set set;
+	int r = 0;
+
+	if (!set_of_short_slot(image, op->place.short_slot, &set))
+		return -EINVAL;
+	entry = (const struct fat_short_slot *)(const void *)slot_at(image, set.short_slot);
+	op->old_cluster = fat_slot_cluster(txn->vol, entry);
+	op->old_directory = entry->attributes & FAT_ATTR_DIRECTORY;
+	first = end - set.n_slots;
+	while (r == 0 && end > first) {
+		uint32_t unit = (end - 1) / per_unit * per_unit;
+		uint32_t from = unit > first ? unit : first;
+
+		r = delete_slots(txn, op, image, from, end);
+		end = from;
+	}
+	return r;
+}
+
+/* ---- add ---- */
+
+/* The first slot that nobody has used yet: the end marker. */
+static uint32_t end_marker(const struct fat_dir_image *image)
+{
+	uint32_t slot = 0;
+
+	while (slot < image->n_slots && *slot_at(image, slot) != FAT_SLOT_END)
+		slot++;
+	return slot;
+}
+
+/* Whether a living entry set uses any of the @n slots from @slot on. */
+static bool used_by_set(const struct fat_dir_image *image, uint32_t slot, uint32_t n)
+{
+	struct fat_set set;
+	uint32_t at = 0;
+
+	while (fat_set_next(image->bytes, image->n_slots, &at, &set) > 0)
+		if (set.short_slot + 1 - set.n_slots < slot + n && slot <= set.short_slot)
+			return true;
+	return false;
+}
+
+/*
+ * Whether the set may stand at @slot: all slots free, or orphans that hold just what shall stand
+ * there (an interrupted run left them).
+ */
+static bool fits_at(const struct fat_dir_image *image, uint32_t slot, const uint8_t *set,
+	uint32_t n)
+{
+	bool reuses = false;
+
+	for (uint32_t i = 0; i < n; i++) {
+		const uint8_t *at = slot_at(image, slot + i);
+
+		if (*at == FAT_SLOT_DELETED || *at == FAT_SLOT_END)
+			continue;
+		if (i + 1 == n || memcmp(at, set + (size_t)i * FAT_SLOT_LEN, FAT_SLOT_LEN) != 0)
+			return false;
+		reuses = true;
+	}
+	return !reuses || !used_by_set(image, slot, n);
+}
+
+static bool in_one_unit(uint32_t slot, uint32_t n, uint32_t per_unit)
+{
+	return slot / per_unit == (slot + n - 1) / per_unit;
+}
+
+/* Where to put @n slots: in one unit if that can be had, so that one write does it. */
+static uint32_t find_room(const struct fat_txn *txn, const struct fat_dir_image *image,
+	const uint8_t *set, uint32_t n)
+{
+	uint32_t per_unit = slots_per_unit(txn), straddling = FREE_RUN_NONE;
+
+	for (uint32_t slot = 0; slot + n <= image->n_slots; slot++) {
+		if (!fits_at(image, slot, set, n))
+			continue;
+		if (in_one_unit(slot, n, per_unit))
+			return slot;
+		if (straddling == FREE_RUN_NONE)
+			straddling = slot;
+	}
+	return straddling;
+}
+
+/*
+ * Deleted slots from the end marker up to the unit of @slot, so that no end marker stays before
+ * it. In that unit itself there is no gap: find_room() would have taken the marker's place.
+ */
+static int bridge_gap(struct fat_txn *txn, struct fat_op *op, struct fat_dir_image *image,
+	uint32_t slot)
+{
+	static const uint8_t deleted[FAT_SLOT_LEN] = {FAT_SLOT_DELETED};
+	uint32_t per_unit = slots_per_unit(txn), from = end_marker(image);
+	uint8_t bytes[4096];
+	int r = 0;
+
+	while (r == 0 && from < slot / per_unit * per_unit) {
+		uint32_t end = (from / per_unit + 1) * per_unit;
+
+		for (uint32_t i = 0; i < end - from; i++)
+			memcpy(bytes + (size_t)i * FAT_SLOT_LEN, deleted, FAT_SLOT_LEN);
+		r = push_write(txn, op, image, from, end - from, bytes);
+		from = end;
+	}
+	return r;
+}
+
+static int put_set(struct fat_txn *txn, struct fat_op *op, struct fat_dir_image *image,
+	uint32_t slot, const uint8_t *set, uint32_t n)
+{
+	uint32_t per_unit = slots_per_unit(txn), first = slot, end = slot + n;
+	int r = bridge_gap(txn, op, image, slot);
+
+	while (r == 0 && first < end) {
+		uint32_t unit_end = (first / per_unit + 1) * per_unit;
+		uint32_t to = unit_end < end ? unit_end : end;
+
+		r = push_write(txn, op, image, first, to - first,
+			set + (size_t)(first - slot) * FAT_SLOT_LEN);
+		first = to;
+	}
+	return r;
+}
+
+/* ---- growth ---- */
+
+struct fat12_tail {
+	uint32_t tail;
+};
+
+/*
+ * On FAT12 the entry of the last cluster can lie in two units, and half a link is a wild one.
+ * So its successor must have a number that leaves one half of the entry, 0xFFF so far, alone.
+ */
+static bool links_in_one_write(uint32_t cluster, const void *userdata)
+{
+	const struct fat12_tail *at = userdata;
+
+	if (at->tail % 2 == 0)
+		return (cluster & 0xff) == 0xff || (cluster & 0xf00) == 0xf00;
+	return (cluster & 0xf) == 0xf || (cluster & 0xff0) == 0xff0;
+}
+
+static bool any_cluster(uint32_t cluster, const void *userdata)
+{
+	(void)cluster;
+	(void)userdata;
+	return true;
+}
+
+static bool tail_straddles(const struct fat_txn *txn, uint32_t tail)
+{
+	uint32_t unit = blkdev_sector_size(txn->vol->dev);
+	uint64_t at = txn->vol->geo.fat_offset + tail + tail / 2;
+
+	return txn->vol->geo.type == FAT_TYPE_12 && at % unit == unit - 1;
+}
+
+/*
+ * A cluster to grow by in @ret, 0 when there is none that can be linked safely: links_in_one_write()
+ * counts on an end mark of 0xFFF, where 0xFF8 to 0xFFE are end marks as well.
+ */
+static int take_successor(struct fat_txn *txn, uint32_t tail, uint32_t *ret)
+{
+	bool straddles = tail_straddles(txn, tail);
+	struct fat12_tail at = {tail};
+
+	*ret = 0;
+	for (unsigned copy = 0; straddles && copy < txn->vol->geo.n_fats; copy++) {
+		uint32_t raw;
+		int r = fat_table_read_raw(txn->vol, copy, tail, &raw);
+
+		if (r < 0 || raw != 0xfff)
+			return r;
+	}
+	*ret = fat_space_map_take_one(txn->space, straddles ? links_in_one_write : any_cluster, &at);
+	return 0;
+}
+
+static int append_to_image(const struct fat_txn *txn, struct fat_dir_image *image, uint32_t cluster)
+{
+	size_t old = (size_t)image->n_slots * FAT_SLOT_LEN, more = txn->vol->geo.cluster_size;
+	uint32_t *clusters = realloc(image->clusters, (image->n_clusters + 1) * sizeof *clusters);
+	uint8_t *bytes;
+
+	if (!clusters)
+		return -ENOMEM;
+	image->clusters = clusters;
+	bytes = blkdev_buffer_new(old + more);
+	if (!bytes)
+		return -ENOMEM;
+	memcpy(bytes, image->bytes, old);
+	memset(bytes + old, 0, more);
+	free(image->bytes);
+	image->bytes = bytes;
+	image->clusters[image->n_clusters++] = cluster;
+	image->n_slots += (uint32_t)(more / FAT_SLOT_LEN);
+	return 0;
+}
+
+static int note_grown(struct fat_txn *txn, uint32_t cluster)
+{
+	uint32_t *grown = realloc(txn->grown, ((size_t)txn->n_grown + 1) * sizeof *grown);
+
+	if (!grown)
+		return -ENOMEM;
+	txn->grown = grown;
+	grown[txn->n_grown++] = cluster;
+	return 0;
+}
+
+static int report_full(const struct fat_txn *txn, const struct fat_dir_image *image, uint32_t n)
+{
+	fat_report(txn->vol, "%s: the directory is full: %" PRIu32
+		" slots in a row are needed and it cannot grow; remove something from it",
+		image->path, n);
+	return -ENOSPC;
+}
+
+/* Let the directory grow by one cluster, as a step of its own before the set is put there. */
+static int grow(struct fat_txn *txn, struct fat_op *op, struct fat_dir_image *image, uint32_t n)
+{
+	struct fat_step *step;
+	uint32_t tail, cluster;
+	int r;
+
+	if (!image->clusters || image->n_slots >= FAT_DIR_MAX_SLOTS)
+		return report_full(txn, image, n);
+	txn->needed_clusters++;
+	tail = image->clusters[image->n_clusters - 1];
+	r = take_successor(txn, tail, &cluster);
+	if (r < 0)
+		return r;
+	if (cluster == 0)
+		return fat_space_map_clusters(txn->space) == 0 ? -ENOSPC : report_full(txn, image, n);
+	step = push_step(op);
+	if (!step)
+		return -ENOMEM;
+	*step = (struct fat_step){.kind = FAT_STEP_LINK, .tail = tail, .cluster = cluster};
+	r = note_grown(txn, cluster);
+	return r < 0 ? r : append_to_image(txn, image, cluster);
+}
+
+/* The entry set as it shall stand: cluster filled in, short name changed if it is taken. */
+static int prepare_set(struct fat_txn *txn, const struct fat_op *op,
+	const struct fat_dir_image *image, uint8_t *set)
+{
+	const struct fat_item *item = op->item;
+	size_t len = (size_t)item->n_slots * FAT_SLOT_LEN;
+	struct fat_nameset *names = fat_nameset_new();
+	uint8_t short_name[11];
+	struct fat_short_slot entry;
+	bool renamed = false;
+	struct fat_set other;
+	uint32_t slot = 0;
+	int r = names ? 0 : -ENOMEM;
+
+	while (r == 0 && fat_set_next(image->bytes, image->n_slots, &slot, &other) > 0)
+		r = fat_names_enter_fixed(names, slot_at(image, other.short_slot + 1 - other.n_slots),
+			other.n_slots);
+	if (r == 0)
+		r = fat_names_enter_name(names, item->slots, item->n_slots);
+	if (r == 0)
+		r = fat_names_enter_alias(names, item->slots, item->n_slots, &renamed, short_name);
+	fat_nameset_free(names);
+	if (r == -EEXIST) {
+		char name[FAT_NAME_MAX];
+
+		fat_slots_name(item->slots, item->n_slots, name);
+		fat_report(txn->vol,
+			"%s: '%s' collides with a foreign entry there; move that out of the way",
+			image->path, name);
+	}
+	if (r < 0)
+		return r;
+	memcpy(set, item->slots, len);
+	if (renamed)
+		fat_slots_set_short_name(set, item->n_slots, short_name);
+	memcpy(&entry, set + len - FAT_SLOT_LEN, sizeof entry);
+	fat_slot_set_cluster(txn->vol, &entry, item->first_cluster);
+	if (entry.attributes & FAT_ATTR_DIRECTORY)
+		entry.size = le32_of(0);
+	memcpy(set + len - FAT_SLOT_LEN, &entry, sizeof entry);
+	return 0;
+}
+
+static int add_set(struct fat_txn *txn, struct fat_op *op, struct fat_dir_image *image)
+{
+	uint8_t set[FAT_SET_MAX_SLOTS * FAT_SLOT_LEN];
+	uint32_t n = op->item->n_slots, slot;
+	int r = prepare_set(txn, op, image, set);
+
+	while (r == 0 && (slot = find_room(txn, image, set, n)) == FREE_RUN_NONE)
+		r = grow(txn, op, image, n);
+	if (r < 0)
+		return r;
+	op->place.short_slot = slot + n - 1;
+	return put_set(txn, op, image, slot, set, n);
+}
+
+static struct fat_item *earlier_item(const struct fat_txn *txn, const struct fat_op *op)
+{
+	for (const struct fat_op *o = op; o-- > txn->ops;)
+		if (o->place.dir_cluster == op->place.dir_cluster &&
+			o->place.short_slot == op->place.short_slot)
+			return o->item;
+	return NULL;
+}
+
+int fat_edit_layout(struct fat_txn *txn, struct fat_op *op)
+{
+	struct fat_editable *editable;
+	int r = get_editable(txn, &op->place, &editable);
+
+	if (r < 0)
+		return r;
+	if (op->kind == FAT_OP_ADD)
+		return add_set(txn, op, &editable->image);
+	op->old_item = earlier_item(txn, op);
+	return op->kind == FAT_OP_REPLACE ? replace(txn, op, &editable->image)
+					  : remove_set(txn, op, &editable->image);
+}
