@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <config.h>
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "lib/internal.h"
+
+enum { DEFAULT_TIMEOUT = 30 }; /* seconds */
+
+const char *fes_version(void)
+{
+	return PACKAGE_VERSION;
+}
+
+int fes_new(struct fes_context **ret)
+{
+	struct fes_context *context = calloc(1, sizeof *context);
+
+	if (!context)
+		return -ENOMEM;
+	if (pthread_mutex_init(&context->log_lock, NULL) != 0) {
+		free(context);
+		return -ENOMEM;
+	}
+	context->timeout_seconds = DEFAULT_TIMEOUT;
+	*ret = context;
+	return 0;
+}
+
+void fes_free(struct fes_context *context)
+{
+	if (!context)
+		return;
+	(void)pthread_mutex_destroy(&context->log_lock);
+	free(context);
+}
+
+void fes_set_log(struct fes_context *context, fes_log_fn fn, void *userdata)
+{
+	context->log = fn;
+	context->log_userdata = userdata;
+}
+
+void fes_set_timeout(struct fes_context *context, unsigned seconds)
+{
+	context->timeout_seconds = seconds;
+}
+
+void fes_log(struct fes_context *context, enum fes_log_level level, const char *format, ...)
+{
+	char text[4096];
+	va_list args;
+
+	if (!context->log)
+		return;
+	va_start(args, format);
+	(void)vsnprintf(text, sizeof text, format, args);
+	va_end(args);
+	(void)pthread_mutex_lock(&context->log_lock);
+	context->log(context->log_userdata, level, text);
+	(void)pthread_mutex_unlock(&context->log_lock);
+}

@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * libfatespsync: make the EFI System Partitions of a machine equal to its primary one, on the
+ * block devices themselves, so that a power cut at any moment leaves each of them bootable.
+ *
+ * Objects are opaque. Functions return 0 or a negative errno unless they say otherwise. Texts
+ * returned as const char * are UTF-8 or as the caller gave them, and live as long as the object
+ * that was asked. Two contexts never meet; one context belongs to one thread, though the library
+ * uses more inside and calls back from them, one call at a time.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct fes_context;
+struct fes_volume;
+struct fes_entry;
+struct fes_sync;
+struct fes_mirror;
+struct fes_change;
+
+enum fes_log_level {
+	FES_LOG_ERROR = 1,   /* something was refused or failed; names volume, path and reason */
+	FES_LOG_WARNING = 2, /* worth knowing, nothing failed */
+	FES_LOG_INFO = 3,    /* what is going on */
+};
+
+typedef void (*fes_log_fn)(void *userdata, enum fes_log_level level, const char *message);
+
+/* "1.0.0" */
+const char *fes_version(void);
+
+/* A context holds the log callback. Returns 0 or -ENOMEM. */
+int fes_new(struct fes_context **ret);
+
+/* NULL is fine. Objects made with @context must be gone. */
+void fes_free(struct fes_context *context);
+
+/* Messages go to @fn (NULL: nowhere), one line each, without newline. */
+void fes_set_log(struct fes_context *context, fes_log_fn fn, void *userdata);
+
+/* Seconds to wait for another run's lock on a disk or image; 30 at first. */
+void fes_set_timeout(struct fes_context *context, unsigned seconds);
+
+/* ---- one volume ---- */
+
+/*
+ * Open the FAT volume @spec names, for reading:
+ *   a partition's block device, or an image file with a FAT volume;
+ *   a disk or disk image with a partition table: its ESP, or with ":N" partition N;
+ *   PARTUUID=, UUID=, LABEL=, PARTLABEL= of a block device.
+ *
+ * Every failure is logged. Returns 0, or
+ *   -ENOENT, -EACCES, ...  as open(2)
+ *   -EISDIR        a directory
+ *   -EMEDIUMTYPE   no FAT volume and no partition table with an ESP
+ *   -EUCLEAN       a FAT volume whose boot sector contradicts itself or the device
+ *   -ENOTSUP       a FAT volume of a kind that is not handled
+ *   -EAGAIN        another run holds the disk or image, and the time was up
+ */
+int fes_volume_open(struct fes_context *context, const char *spec, struct fes_volume **ret);
+void fes_volume_close(struct fes_volume *volume);
+
+/* How messages call it: "/dev/sda1", "disk.img:1", "esp.img". */
+const char *fes_volume_get_name(const struct fes_volume *volume);
+unsigned fes_volume_get_fat_bits(const struct fes_volume *volume);        /* 12, 16, 32 */
+uint32_t fes_volume_get_sector_size(const struct fes_volume *volume);     /* bytes */
+uint32_t fes_volume_get_cluster_size(const struct fes_volume *volume);    /* bytes */
+uint64_t fes_volume_get_size(const struct fes_volume *volume);            /* bytes */
+uint64_t fes_volume_get_free(const struct fes_volume *volume);            /* bytes */
+const char *fes_volume_get_serial(const struct fes_volume *volume);       /* "1234-ABCD" or NULL */
+const char *fes_volume_get_label(const struct fes_volume *volume);        /* "" when none */
+const char *fes_volume_get_partuuid(const struct fes_volume *volume);     /* lower case, or NULL */
+
+enum fes_severity {
+	FES_HARMLESS = 1, /* no reader is hurt, the next sync or fsck tidies up */
+	FES_DAMAGE = 2,   /* some reader is; a sync refuses this volume */
+};
+
+typedef void (*fes_finding_fn)(void *userdata, enum fes_severity severity, const char *message);
+
+/*
+ * Check @volume; each finding goes to @fn and is not logged.
+ *
+ * Returns 0 clean, FES_HARMLESS or FES_DAMAGE: the worst found; or a negative errno.
+ */
+int fes_volume_check(struct fes_volume *volume, fes_finding_fn fn, void *userdata);
+
+/* Return 0 to go on; anything else ends the listing, which returns it. */
+typedef int (*fes_entry_fn)(void *userdata, const struct fes_entry *entry);
+typedef int (*fes_data_fn)(void *userdata, const void *data, size_t len);
+
+/*
+ * Call @fn for every entry of directory @path ("/" is the root), or for the file @path.
+ * Returns 0, -ENOENT (logged), what @fn returned, or a device error.
+ */
+int fes_volume_list(struct fes_volume *volume, const char *path, fes_entry_fn fn, void *userdata);
+const char *fes_entry_get_name(const struct fes_entry *entry);
+bool fes_entry_is_directory(const struct fes_entry *entry);
+uint32_t fes_entry_get_size(const struct fes_entry *entry);       /* bytes */
+uint8_t fes_entry_get_attributes(const struct fes_entry *entry);  /* FAT attribute byte */
+/* "2026-11-22 10:00:00": local time of whoever wrote it, FAT has no zone. "" when unset. */
+const char *fes_entry_get_modified(const struct fes_entry *entry);
+
+/* Give the contents of file @path to @fn, piece by piece. -EISDIR for a directory (logged). */
+int fes_volume_read(struct fes_volume *volume, const char *path, fes_data_fn fn, void *userdata);
+
+/* ---- synchronising ---- */
+
+enum fes_sync_flags {
+	FES_SYNC_DRY_RUN = 1 << 0, /* find out and write nothing */
+	FES_SYNC_QUICK = 1 << 1,   /* equal size, times and attributes: equal, unread */
+	FES_SYNC_FORCE = 1 << 2,   /* override what a message names as overridable */
+};
+
+/* Returns 0 or -ENOMEM. @context is borrowed. */
+int fes_sync_new(struct fes_context *context, struct fes_sync **ret);
+void fes_sync_free(struct fes_sync *sync);
+
+/*
+ * @spec as for fes_volume_open(). Mirrors keep the order in which they are added. Nothing is
+ * opened yet.
+ */
+int fes_sync_set_primary(struct fes_sync *sync, const char *spec);
+int fes_sync_add_mirror(struct fes_sync *sync, const char *spec);
+
+/*
+ * More managed directories or files, and paths that are left alone: "/EFI/BOOT". Excluding wins.
+ * Managed at first: /loader, /EFI/Linux, /EFI/systemd.
+ *
+ * Returns 0, -EINVAL (logged: not absolute, "..", empty, or the root), or -ENOMEM.
+ */
+int fes_sync_add_managed(struct fes_sync *sync, const char *path);
+int fes_sync_add_excluded(struct fes_sync *sync, const char *path);
+void fes_sync_set_flags(struct fes_sync *sync, unsigned flags);
+
+/*
+ * Do it, once per object. Mirrors are handled side by side, a thread each; the failure of one
+ * changes nothing for the others.
+ *
+ * Returns 0 when the primary was usable and every mirror was dealt with (ask each), or
+ *   -EUCLEAN     the primary is damaged
+ *   -ENODATA     the primary holds nothing of the managed set (overridable)
+ *   any error of fes_volume_open() for the primary
+ * All are logged, and no mirror was written to.
+ */
+int fes_sync_run(struct fes_sync *sync);
+
+/* Valid after fes_sync_run(); NULL when the primary could not be opened. */
+const struct fes_volume *fes_sync_get_primary(const struct fes_sync *sync);
+size_t fes_sync_get_n_mirrors(const struct fes_sync *sync);
+const struct fes_mirror *fes_sync_get_mirror(const struct fes_sync *sync, size_t i);
+
+enum fes_mirror_state {
+	FES_MIRROR_IN_SYNC = 1, /* nothing to do */
+	FES_MIRROR_SYNCED = 2,  /* brought in sync by this run */
+	FES_MIRROR_DIFFERS = 3, /* dry run: there is something to do */
+	FES_MIRROR_REFUSED = 4, /* nothing was written to it, for the reason given */
+	FES_MIRROR_FAILED = 5,  /* an error on the way; its last committed state stands */
+};
+
+enum fes_mirror_state fes_mirror_get_state(const struct fes_mirror *mirror);
+const char *fes_mirror_get_spec(const struct fes_mirror *mirror);     /* as given */
+const char *fes_mirror_get_message(const struct fes_mirror *mirror);  /* why refused or failed, or NULL */
+const struct fes_volume *fes_mirror_get_volume(const struct fes_mirror *mirror); /* or NULL */
+uint64_t fes_mirror_get_bytes_written(const struct fes_mirror *mirror);
+uint64_t fes_mirror_get_writes(const struct fes_mirror *mirror);
+uint64_t fes_mirror_get_barriers(const struct fes_mirror *mirror);
+
+enum fes_change_kind {
+	FES_CHANGE_NEW = 1,
+	FES_CHANGE_CONTENTS = 2, /* and perhaps times, attributes */
+	FES_CHANGE_REMOVED = 3,
+	FES_CHANGE_RENAMED = 4, /* same contents, other name: no data is written */
+	FES_CHANGE_TOUCHED = 5, /* only times or attributes; or long-name leftovers tidied up */
+	FES_CHANGE_TIDIED = 6,  /* no file: lost clusters freed, FAT copies or free count evened out */
+};
+
+/* What differed, in the order of paths; with FES_SYNC_DRY_RUN what a sync would do. */
+size_t fes_mirror_get_n_changes(const struct fes_mirror *mirror);
+const struct fes_change *fes_mirror_get_change(const struct fes_mirror *mirror, size_t i);
+enum fes_change_kind fes_change_get_kind(const struct fes_change *change);
+const char *fes_change_get_path(const struct fes_change *change);
+const char *fes_change_get_old_path(const struct fes_change *change); /* RENAMED, else NULL */
+uint32_t fes_change_get_size(const struct fes_change *change);        /* bytes; 0 for directories */
+bool fes_change_is_directory(const struct fes_change *change);
+
+#ifdef __cplusplus
+}
+#endif

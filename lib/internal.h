@@ -1,0 +1,379 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* Struct bodies and calls shared inside lib/ only. */
+
+#include <pthread.h>
+
+#include "fat/fat.h"
+
+#include "lib/fatespsync.h"
+#include "lib/spec.h"
+
+/* ---- context.c ---- */
+
+struct fes_context {
+	fes_log_fn log;
+	void *log_userdata;
+	pthread_mutex_t log_lock; /* one call back at a time */
+	unsigned timeout_seconds;
+};
+
+void fes_log(struct fes_context *context, enum fes_log_level level, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/* ---- volume.c ---- */
+
+/* A device and its FAT volume, opened and closed together; what is known of it stays. */
+struct fes_volume {
+	struct fes_context *context;
+	char *name;
+	char *partuuid;
+	struct blkdev *dev;     /* NULL once closed */
+	struct fat_volume *fat; /* NULL once closed */
+	int lock;               /* -1: none of its own */
+	struct fat_info info;
+	char serial[10];
+	char *last_error;       /* the last message about it */
+};
+
+/*
+ * Open what @spec resolved to. @writable claims a block device. The lock is the caller's matter.
+ * On failure @message (if not NULL) gets the reason that was logged; free() it.
+ */
+int fes_volume_open_spec(struct fes_context *context, const struct fes_spec *spec, bool writable,
+	struct fes_volume **ret, char **message);
+
+/*
+ * Make a volume of a device, which is owned from success on. The door for test devices.
+ */
+int fes_volume_adopt(struct fes_context *context, struct blkdev *dev, const char *name,
+	struct fes_volume **ret, char **message);
+
+/* Close device and file system but keep what the getters tell. */
+void fes_volume_release(struct fes_volume *volume);
+
+/* Log "name: text" as an error and remember it as the reason. */
+void fes_volume_report(struct fes_volume *volume, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
+/*
+ * Check the file system and log the first damage. Returns 0, -EUCLEAN, or an error of fat_check().
+ */
+int fes_volume_require_sound(struct fes_volume *volume, struct fat_check_result *ret);
+
+/* ---- managed.c ---- */
+
+enum fes_role {
+	FES_FOREIGN, /* not ours, or private, or excluded: stays as it is */
+	FES_PARENT,  /* a directory on the way to something managed */
+	FES_MANAGED,
+};
+
+struct fes_managed {
+	char **paths;
+	size_t n_paths;
+	char **excluded;
+	size_t n_excluded;
+};
+
+/* The default set. 0 or -ENOMEM; free with fes_managed_done(). */
+int fes_managed_init(struct fes_managed *managed);
+void fes_managed_done(struct fes_managed *managed);
+
+/* -EINVAL when @path is not absolute, has "." or ".." in it, or is the root. */
+int fes_managed_add(struct fes_managed *managed, const char *path);
+int fes_managed_exclude(struct fes_managed *managed, const char *path);
+
+/* What @path ("/EFI/Linux/x.efi") is. Case does not matter. */
+enum fes_role fes_managed_role(const struct fes_managed *managed, const char *path);
+
+/* Whether @path is or lies below @above, without case. */
+bool fes_path_within(const char *path, const char *above);
+
+/* ---- tree.c ---- */
+
+struct fes_digest {
+	uint64_t high;
+	uint64_t low;
+};
+
+struct fes_node {
+	struct fes_node *parent;    /* NULL: the root */
+	struct fes_node **children; /* by name, in strcmp() order */
+	size_t n_children;
+	char *path;                 /* "/" for the root */
+	const char *name;           /* the last part of path */
+	size_t id;                  /* index in tree->nodes */
+	enum fes_role role;
+	bool directory;
+	bool untidy;    /* a directory with slots that belong to nothing; a file with a chain too long */
+	bool mixed;     /* a directory with something foreign below that has its own place: see plan.c */
+	uint32_t size;
+	uint32_t first_cluster; /* 0 for the root */
+	uint32_t short_slot;
+	uint32_t n_slots;
+	uint8_t *slots;         /* the entry set as on disk */
+};
+
+/* The managed part of a volume, with what is foreign inside managed directories. */
+struct fes_tree {
+	struct fes_volume *volume; /* borrowed */
+	struct fes_node *root;
+	struct fes_node **nodes;
+	size_t n_nodes;
+	struct fes_block *blocks; /* memory of all nodes */
+};
+
+/*
+ * Read the tree of @volume. Returns 0, -EUCLEAN (nested too deep; reported), -ENOMEM or a device
+ * error.
+ */
+int fes_tree_read(struct fes_volume *volume, const struct fes_managed *managed,
+	struct fes_tree **ret);
+void fes_tree_free(struct fes_tree *tree);
+
+/* The child called @name; @fold: without case. NULL when there is none. */
+struct fes_node *fes_node_child(const struct fes_node *dir, const char *name, bool fold);
+
+/* Whether @node is managed or a directory with something managed below. */
+bool fes_node_leads_to_managed(const struct fes_node *node);
+
+/* Attributes and times but the access date. */
+bool fes_node_same_meta(const struct fes_node *a, const struct fes_node *b);
+
+/* Whether the trees are the same to the byte: nothing was changed in between. */
+bool fes_tree_same(const struct fes_tree *a, const struct fes_tree *b);
+
+static inline const struct fat_short_slot *fes_node_short(const struct fes_node *node)
+{
+	return (const struct fat_short_slot *)(const void *)(node->slots +
+		(size_t)(node->n_slots - 1) * FAT_SLOT_LEN);
+}
+
+/* ---- digest.c ---- */
+
+/* XXH3-128 of a file's contents. */
+int fes_digest_file(struct fes_volume *volume, const struct fes_node *node,
+	struct fes_digest *ret);
+
+static inline bool fes_digest_equal(struct fes_digest a, struct fes_digest b)
+{
+	return a.high == b.high && a.low == b.low;
+}
+
+/*
+ * Digests of the primary's files, made by a thread of its own, each once, however many mirrors ask.
+ */
+struct fes_digester;
+
+int fes_digester_start(const struct fes_tree *primary, struct fes_digester **ret);
+void fes_digester_stop(struct fes_digester *digester);
+
+/* Ask for the digest of the primary's @node; does not wait. */
+void fes_digester_want(struct fes_digester *digester, const struct fes_node *node);
+
+/* Wait for a digest that was asked for. 0 or the error of reading the file. */
+int fes_digester_get(struct fes_digester *digester, const struct fes_node *node,
+	struct fes_digest *ret);
+
+/* The first error of reading a file, or 0. */
+int fes_digester_error(struct fes_digester *digester);
+
+/* The digest when it was made already; does not wait. */
+bool fes_digester_peek(struct fes_digester *digester, const struct fes_node *node,
+	struct fes_digest *ret);
+
+/* ---- compare.c ---- */
+
+/* How the files of two trees relate. Indexed by the primary's and the mirror's node ids. */
+struct fes_comparison {
+	const struct fes_tree *primary;
+	const struct fes_tree *mirror;
+	struct fes_node **twin;  /* [primary id]: the mirror's node of that path, or NULL */
+	struct fes_node **back;  /* [mirror id]: the primary's, or NULL */
+	bool *same;              /* [primary id]: files with twins: contents are equal */
+	struct fes_digest *p_digest, *m_digest; /* where has_* says so */
+	bool *p_has, *m_has;
+};
+
+/*
+ * Pair nodes by path and files by contents. Reads the mirror's files where that is needed; with
+ * @quick not where size, times and attributes are equal.
+ *
+ * Returns 0, -ENOMEM or a device error.
+ */
+int fes_compare(const struct fes_tree *primary, const struct fes_tree *mirror,
+	struct fes_digester *digester, bool quick, struct fes_comparison **ret);
+void fes_comparison_free(struct fes_comparison *comparison);
+
+/* ---- plan.c ---- */
+
+enum fes_site_kind {
+	FES_SITE_REBUILD, /* directory m becomes a new version of directory p */
+	FES_SITE_REPLACE, /* file m gets the contents of file p */
+	FES_SITE_TOUCH,   /* m gets attributes and times of p */
+	FES_SITE_ADD,     /* p comes into the mirror's directory @m */
+	FES_SITE_REMOVE,  /* m goes */
+};
+
+/* In this order a mirror boots between any two commits. */
+enum fes_phase {
+	FES_PHASE_PAYLOAD, /* what loader entries refer to */
+	FES_PHASE_LOADER,  /* /loader */
+	FES_PHASE_REMOVAL, /* payload that the old loader entries needed */
+};
+
+struct fes_site {
+	enum fes_site_kind kind;
+	enum fes_phase phase;
+	struct fes_node *p; /* of the primary, or NULL */
+	struct fes_node *m; /* of the mirror */
+	bool retains;       /* REBUILD: what is to be removed later still stays in */
+};
+
+struct fes_change {
+	enum fes_change_kind kind;
+	const char *path;
+	const char *old_path;
+	uint32_t size;
+	bool directory;
+};
+
+struct fes_plan {
+	const struct fes_comparison *comparison;
+	struct fes_node **chain; /* [primary id]: the mirror's file whose clusters are kept */
+	bool *moved;             /* [mirror id]: its clusters go on under another path */
+	bool *retained;          /* [mirror id]: to be removed, but not before the loader entries */
+	struct fes_site *sites;  /* in the order of commits */
+	size_t n_sites;
+	struct fes_change *changes; /* by path */
+	size_t n_changes;
+};
+
+/*
+ * Find out what to do. Pure, but for reading the mirror's loader entries.
+ *
+ * Returns 0, -EEXIST (a managed name is taken by something foreign of the other kind; reported),
+ * -ENOMEM or a device error.
+ */
+int fes_plan_make(const struct fes_comparison *comparison, struct fes_plan **ret);
+void fes_plan_free(struct fes_plan *plan);
+
+/* ---- rename.c, changes.c: parts of fes_plan_make() ---- */
+
+/* Fill plan->chain and plan->moved. 0 or -ENOMEM. */
+int fes_plan_find_renames(struct fes_plan *plan);
+
+/* Fill plan->changes. 0 or -ENOMEM. */
+int fes_plan_list_changes(struct fes_plan *plan);
+
+/* ---- reference.c ---- */
+
+/* The text of a mirror's loader entries, to tell what they may refer to. */
+struct fes_references;
+
+int fes_references_read(const struct fes_tree *mirror, struct fes_references **ret);
+void fes_references_free(struct fes_references *references);
+
+/*
+ * Whether some loader entry may need @node: its name, or that of a file below it, stands in one.
+ * Errs on the side of yes.
+ */
+bool fes_references_has(const struct fes_references *references, const struct fes_node *node);
+
+/* ---- removals.c ---- */
+
+/*
+ * What a mirror can do without until the rest is there: what the primary no longer has and
+ * nothing is renamed from, but for the last bootable choice. Loader entries come first.
+ */
+struct fes_removals {
+	const struct fes_node **nodes;
+	size_t n;
+	uint64_t bytes; /* that they free at least */
+};
+
+/* Returns 0, -ENOMEM or a device error. Free with fes_removals_done(). */
+int fes_removals_find(const struct fes_plan *plan, struct fes_removals *ret);
+void fes_removals_done(struct fes_removals *removals);
+
+/* ---- apply.c ---- */
+
+struct fes_apply {
+	const struct fes_plan *plan;
+	struct fes_digester *digester;
+	int (*before_commit)(void *userdata);
+	void *userdata;
+	bool dry_run;
+};
+
+/*
+ * Carry out a plan (with dry_run: find out whether it could be).
+ *
+ * Returns 0, -ENOSPC (reported, unless @ret_short is set: too little room now, and removing first
+ * what the primary no longer has would make enough), or an error that was reported.
+ */
+int fes_apply_plan(const struct fes_apply *apply, bool *ret_short);
+
+/* Carry out the plan's removals (fes_removals_find()) only, to make room. Errors as above. */
+int fes_apply_removals(const struct fes_apply *apply);
+
+/* ---- same.c ---- */
+
+/* Whether two volumes are, or overlap in, the same device or file, whatever their paths. */
+bool fes_spec_same(const struct fes_spec *a, const struct fes_spec *b);
+
+/* ---- lock.c ---- */
+
+struct fes_lock_request {
+	const struct fes_spec *spec; /* NULL: nothing to lock */
+	bool exclusive;
+	int result; /* 0, or why it could not be locked (reported) */
+};
+
+struct fes_locks {
+	int *fds;
+	size_t n;
+};
+
+/*
+ * Lock the disks and images of all requests, each once however many requests name it, in the
+ * order of device numbers, so that two runs never wait for each other.
+ *
+ * Returns 0 (look at the results) or -ENOMEM. Release with fes_locks_done().
+ */
+int fes_locks_take(struct fes_context *context, struct fes_lock_request *requests, size_t n,
+	struct fes_locks *ret);
+void fes_locks_done(struct fes_locks *locks);
+
+/* ---- mirror.c ---- */
+
+/* What all mirrors of a run share. */
+struct fes_run {
+	struct fes_context *context;
+	struct fes_volume *primary;
+	const struct fes_tree *tree; /* the primary's */
+	const struct fes_managed *managed;
+	struct fes_digester *digester;
+	unsigned flags;
+};
+
+struct fes_mirror {
+	char *spec_text;
+	struct fes_spec spec;
+	bool resolved;
+	struct fes_volume *volume;
+	enum fes_mirror_state state;
+	char *message;
+	struct blkdev_stats stats;
+	struct fes_change *changes; /* owned, with their texts */
+	size_t n_changes;
+};
+
+/* Bring one mirror in line; everything there is to say is in @mirror afterwards. */
+void fes_mirror_sync(struct fes_mirror *mirror, const struct fes_run *run);
+
+/* Note why nothing is done about a mirror, unless a reason is known already. */
+void fes_mirror_refuse(struct fes_mirror *mirror, const char *message);
+void fes_mirror_done(struct fes_mirror *mirror);

@@ -1,0 +1,300 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <config.h>
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/internal.h"
+
+/* ---- memory: nodes live in blocks that are freed together ---- */
+
+struct fes_block {
+	struct fes_block *next;
+	size_t used;
+	size_t size;
+	max_align_t bytes[];
+};
+
+enum { BLOCK_SIZE = 64 * 1024 };
+
+static void *tree_alloc(struct fes_tree *tree, size_t len)
+{
+	struct fes_block *block = tree->blocks;
+	void *at;
+
+	len = (len + sizeof(max_align_t) - 1) / sizeof(max_align_t) * sizeof(max_align_t);
+	if (!block || block->size - block->used < len) {
+		size_t size = len > BLOCK_SIZE ? len : BLOCK_SIZE;
+
+		block = malloc(sizeof *block + size);
+		if (!block)
+			return NULL;
+		*block = (struct fes_block){.next = tree->blocks, .size = size};
+		tree->blocks = block;
+	}
+	at = (char *)block->bytes + block->used;
+	block->used += len;
+	return memset(at, 0, len);
+}
+
+void fes_tree_free(struct fes_tree *tree)
+{
+	if (!tree)
+		return;
+	for (size_t i = 0; i < tree->n_nodes; i++)
+		free(tree->nodes[i]->children);
+	free(tree->nodes);
+	while (tree->blocks) {
+		struct fes_block *block = tree->blocks;
+
+		tree->blocks = block->next;
+		free(block);
+	}
+	free(tree);
+}
+
+/* ---- building ---- */
+
+struct reader {
+	struct fes_tree *tree;
+	const struct fes_managed *managed;
+	size_t room; /* in tree->nodes */
+};
+
+static struct fes_node *new_node(struct reader *reader, struct fes_node *parent, const char *name)
+{
+	struct fes_tree *tree = reader->tree;
+	size_t above = parent && parent->parent ? strlen(parent->path) : 0, len = strlen(name);
+	struct fes_node *node;
+
+	if (tree->n_nodes == reader->room) {
+		size_t room = reader->room ? reader->room * 2 : 64;
+		struct fes_node **nodes = realloc(tree->nodes, room * sizeof(*nodes));
+
+		if (!nodes)
+			return NULL;
+		tree->nodes = nodes;
+		reader->room = room;
+	}
+	node = tree_alloc(tree, sizeof *node);
+	if (!node)
+		return NULL;
+	node->path = tree_alloc(tree, above + 1 + len + 1);
+	if (!node->path)
+		return NULL;
+	if (above > 0)
+		memcpy(node->path, parent->path, above);
+	node->path[above] = '/';
+	memcpy(node->path + above + 1, name, len);
+	node->name = node->path + above + 1;
+	node->parent = parent;
+	node->id = tree->n_nodes;
+	tree->nodes[tree->n_nodes++] = node;
+	return node;
+}
+
+static int add_child(struct fes_node *dir, struct fes_node *child)
+{
+	size_t n = dir->n_children;
+
+	if ((n & (n - 1)) == 0) { /* full at each power of two */
+		struct fes_node **children = realloc(dir->children, (n ? n * 2 : 1) * sizeof(*children));
+
+		if (!children)
+			return -ENOMEM;
+		dir->children = children;
+	}
+	dir->children[dir->n_children++] = child;
+	return 0;
+}
+
+/* Foreign things matter only inside managed directories, which may have to be rebuilt around them. */
+static bool matters(const struct fes_node *dir, enum fes_role role)
+{
+	return role != FES_FOREIGN || dir->role == FES_MANAGED;
+}
+
+static int add_entry(struct reader *reader, struct fes_node *dir, const struct fat_entry *entry)
+{
+	struct fat_volume *fat = reader->tree->volume->fat;
+	struct fes_node *node = new_node(reader, dir, entry->name);
+	size_t len = (size_t)entry->n_slots * FAT_SLOT_LEN;
+	int r;
+
+	if (!node)
+		return -ENOMEM;
+	node->role = fes_managed_role(reader->managed, node->path);
+	if (!matters(dir, node->role)) {
+		reader->tree->n_nodes--; /* the block keeps a few bytes of it */
+		return 0;
+	}
+	node->directory = entry->attributes & FAT_ATTR_DIRECTORY;
+	node->size = entry->size;
+	node->first_cluster = entry->first_cluster;
+	node->short_slot = entry->short_slot;
+	node->n_slots = entry->n_slots;
+	node->slots = tree_alloc(reader->tree, len);
+	if (!node->slots)
+		return -ENOMEM;
+	memcpy(node->slots, entry->slots, len);
+	if (!node->directory)
+		node->untidy = !fat_chain_fits(fat, node->first_cluster, node->size);
+	r = add_child(dir, node);
+	return r;
+}
+
+static int by_name(const void *a, const void *b)
+{
+	const struct fes_node *const *na = a, *const *nb = b;
+
+	return strcmp((*na)->name, (*nb)->name);
+}
+
+static int read_entries(struct reader *reader, struct fes_node *dir)
+{
+	struct fat_entry entry;
+	struct fat_dir *fat_dir;
+	int r;
+
+	r = fat_dir_open(reader->tree->volume->fat, dir->first_cluster, dir->path, &fat_dir);
+	if (r < 0)
+		return r;
+	while (r == 0 && fat_dir_next(fat_dir, &entry) > 0)
+		r = add_entry(reader, dir, &entry);
+	dir->untidy = dir->role == FES_MANAGED && fat_dir_untidy(fat_dir);
+	fat_dir_close(fat_dir);
+	if (r == 0 && dir->n_children > 0)
+		qsort(dir->children, dir->n_children, sizeof *dir->children, by_name);
+	return r;
+}
+
+/*
+ * A directory that is not wholly ours cannot be replaced by a new version: what is foreign below
+ * it has a `..` that names it.
+ */
+static bool holds_foreign_directory(const struct fes_node *dir)
+{
+	if (dir->role == FES_PARENT)
+		return true;
+	for (size_t i = 0; i < dir->n_children; i++) {
+		const struct fes_node *child = dir->children[i];
+
+		if (child->directory && (child->role == FES_FOREIGN || child->mixed))
+			return true;
+	}
+	return false;
+}
+
+static int read_dir(struct reader *reader, struct fes_node *dir, unsigned depth)
+{
+	int r;
+
+	if (depth > FAT_DEPTH_MAX) {
+		fes_volume_report(reader->tree->volume, "%s: directories nested deeper than %u",
+			dir->path, FAT_DEPTH_MAX);
+		return -EUCLEAN;
+	}
+	r = read_entries(reader, dir);
+	for (size_t i = 0; r == 0 && i < dir->n_children; i++) {
+		struct fes_node *child = dir->children[i];
+
+		if (child->directory && child->role != FES_FOREIGN)
+			r = read_dir(reader, child, depth + 1);
+	}
+	dir->mixed = holds_foreign_directory(dir);
+	return r;
+}
+
+int fes_tree_read(struct fes_volume *volume, const struct fes_managed *managed,
+	struct fes_tree **ret)
+{
+	struct reader reader = {.managed = managed};
+	int r = -ENOMEM;
+
+	reader.tree = calloc(1, sizeof *reader.tree);
+	if (!reader.tree)
+		return -ENOMEM;
+	reader.tree->volume = volume;
+	reader.tree->root = new_node(&reader, NULL, "");
+	if (reader.tree->root) {
+		reader.tree->root->role = FES_PARENT;
+		reader.tree->root->directory = true;
+		r = read_dir(&reader, reader.tree->root, 0);
+	}
+	if (r < 0) {
+		fes_tree_free(reader.tree);
+		return r;
+	}
+	*ret = reader.tree;
+	return 0;
+}
+
+/* ---- asking ---- */
+
+struct fes_node *fes_node_child(const struct fes_node *dir, const char *name, bool fold)
+{
+	size_t low = 0, high = dir->n_children;
+
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+		int order = strcmp(dir->children[mid]->name, name);
+
+		if (order == 0)
+			return dir->children[mid];
+		if (order < 0)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	for (size_t i = 0; fold && i < dir->n_children; i++)
+		if (fat_name_equal(dir->children[i]->name, name))
+			return dir->children[i];
+	return NULL;
+}
+
+bool fes_node_leads_to_managed(const struct fes_node *node)
+{
+	if (node->role != FES_PARENT)
+		return node->role == FES_MANAGED;
+	for (size_t i = 0; i < node->n_children; i++)
+		if (fes_node_leads_to_managed(node->children[i]))
+			return true;
+	return false;
+}
+
+bool fes_node_same_meta(const struct fes_node *a, const struct fes_node *b)
+{
+	const struct fat_short_slot *sa = fes_node_short(a), *sb = fes_node_short(b);
+
+	return sa->attributes == sb->attributes && sa->create_centis == sb->create_centis &&
+		le16_get(sa->create_time) == le16_get(sb->create_time) &&
+		le16_get(sa->create_date) == le16_get(sb->create_date) &&
+		le16_get(sa->write_time) == le16_get(sb->write_time) &&
+		le16_get(sa->write_date) == le16_get(sb->write_date);
+}
+
+/* Reading a file through Linux changes its access date: that is no change. */
+static bool same_slots(const struct fes_node *a, const struct fes_node *b)
+{
+	size_t before = (size_t)(a->n_slots - 1) * FAT_SLOT_LEN;
+	const struct fat_short_slot *sa = fes_node_short(a), *sb = fes_node_short(b);
+
+	return memcmp(a->slots, b->slots, before) == 0 &&
+		memcmp(sa->name, sb->name, sizeof sa->name) == 0 && fes_node_same_meta(a, b) &&
+		a->size == b->size && a->first_cluster == b->first_cluster;
+}
+
+bool fes_tree_same(const struct fes_tree *a, const struct fes_tree *b)
+{
+	if (a->n_nodes != b->n_nodes)
+		return false;
+	for (size_t i = 1; i < a->n_nodes; i++) {
+		const struct fes_node *na = a->nodes[i], *nb = b->nodes[i];
+
+		if (na->n_slots != nb->n_slots || strcmp(na->path, nb->path) != 0 ||
+			!same_slots(na, nb))
+			return false;
+	}
+	return true;
+}

@@ -1,0 +1,326 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <config.h>
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "lib/internal.h"
+
+/* ---- messages ---- */
+
+/* What fat/ reports about a volume: an error, and the reason if things fail. */
+static void receive_error(void *userdata, const char *message)
+{
+	struct fes_volume *volume = userdata;
+	char *copy = strdup(message);
+
+	fes_log(volume->context, FES_LOG_ERROR, "%s", message);
+	if (!copy)
+		return;
+	/* The primary's problems can be found by several threads. */
+	(void)pthread_mutex_lock(&volume->context->log_lock);
+	free(volume->last_error);
+	volume->last_error = copy;
+	(void)pthread_mutex_unlock(&volume->context->log_lock);
+}
+
+/* While a volume is being opened its messages are only kept: the opener knows better words. */
+static void keep_message(void *userdata, const char *message)
+{
+	struct fes_volume *volume = userdata;
+
+	free(volume->last_error);
+	volume->last_error = strdup(message);
+}
+
+void fes_volume_report(struct fes_volume *volume, const char *format, ...)
+{
+	char text[4096];
+	va_list args;
+	int prefix = snprintf(text, sizeof text, "%.1024s: ", volume->name);
+
+	va_start(args, format);
+	(void)vsnprintf(text + prefix, sizeof text - (size_t)prefix, format, args);
+	va_end(args);
+	receive_error(volume, text);
+}
+
+/* ---- opening ---- */
+
+static const char *why_not_opened(int error)
+{
+	switch (-error) {
+	case EBUSY:
+		return "it is mounted or in use (by md, dm, another program); unmount it first";
+	case EROFS:
+		return "it is read-only";
+	case EACCES:
+	case EPERM:
+		return "permission denied; run this as root";
+	case EISDIR:
+		return "it is a directory";
+	case ENODEV:
+		return "it is neither a block device nor a file";
+	case ERANGE:
+		return "the partition lies outside the disk";
+	default:
+		return strerror(-error);
+	}
+}
+
+/* Why it is no FAT volume is known; what it is instead helps more. */
+static void describe_stranger(struct fes_volume *volume, const struct fes_spec *spec)
+{
+	char contents[256], *why = volume->last_error;
+	int r = fes_spec_describe_contents(spec->path, spec->offset, spec->size, contents,
+		sizeof contents);
+
+	volume->last_error = NULL;
+	if (r < 0 || asprintf(&volume->last_error, "%s; it holds %s", why ? why : volume->name,
+			     contents) < 0)
+		volume->last_error = why;
+	else
+		free(why);
+}
+
+static void take_info(struct fes_volume *volume)
+{
+	fat_get_info(volume->fat, &volume->info);
+	if (volume->info.has_serial)
+		(void)snprintf(volume->serial, sizeof volume->serial, "%04" PRIX32 "-%04" PRIX32,
+			volume->info.serial >> 16, volume->info.serial & 0xffff);
+}
+
+/* Take over the name given; everything else is filled in later. */
+static struct fes_volume *new_volume(struct fes_context *context, const char *name,
+	const char *partuuid)
+{
+	struct fes_volume *volume = calloc(1, sizeof *volume);
+
+	if (!volume)
+		return NULL;
+	volume->context = context;
+	volume->lock = -1;
+	volume->name = strdup(name);
+	volume->partuuid = partuuid ? strdup(partuuid) : NULL;
+	if (!volume->name || (partuuid && !volume->partuuid)) {
+		fes_volume_close(volume);
+		return NULL;
+	}
+	return volume;
+}
+
+/* Open the file system on volume->dev. Messages are kept, not logged, when it fails. */
+static int open_fat(struct fes_volume *volume)
+{
+	struct fat_log keep = {keep_message, volume}, receive = {receive_error, volume};
+	int r = fat_open(volume->dev, volume->name, &keep, &volume->fat);
+
+	if (r < 0)
+		return r;
+	fat_set_log(volume->fat, &receive);
+	take_info(volume);
+	return 0;
+}
+
+/* Give the reason of a failure to the caller and drop the volume. */
+static int give_up(struct fes_volume *volume, int error, char **message)
+{
+	if (message) {
+		*message = volume->last_error;
+		volume->last_error = NULL;
+	}
+	fes_volume_close(volume);
+	return error;
+}
+
+int fes_volume_open_spec(struct fes_context *context, const struct fes_spec *spec, bool writable,
+	struct fes_volume **ret, char **message)
+{
+	struct fes_volume *volume = new_volume(context, spec->name, spec->partuuid);
+	int r;
+
+	if (!volume)
+		return -ENOMEM;
+	r = blkdev_open_path(spec->path, writable, spec->offset, spec->size, &volume->dev);
+	if (r < 0) {
+		fes_volume_report(volume, "cannot be opened%s: %s", writable ? " for writing" : "",
+			why_not_opened(r));
+		return give_up(volume, r, message);
+	}
+	r = open_fat(volume);
+	if (r == -EMEDIUMTYPE)
+		describe_stranger(volume, spec);
+	if (r < 0 && volume->last_error)
+		fes_log(context, FES_LOG_ERROR, "%s", volume->last_error);
+	if (r < 0)
+		return give_up(volume, r, message);
+	*ret = volume;
+	return 0;
+}
+
+int fes_volume_adopt(struct fes_context *context, struct blkdev *dev, const char *name,
+	struct fes_volume **ret, char **message)
+{
+	struct fes_volume *volume = new_volume(context, name, NULL);
+	int r;
+
+	if (!volume)
+		return -ENOMEM;
+	volume->dev = dev;
+	r = open_fat(volume);
+	if (r < 0) {
+		volume->dev = NULL;
+		return give_up(volume, r, message);
+	}
+	*ret = volume;
+	return 0;
+}
+
+static void log_spec_problem(void *userdata, const char *message)
+{
+	fes_log(userdata, FES_LOG_ERROR, "%s", message);
+}
+
+static int lock_for_reading(struct fes_context *context, const struct fes_spec *spec)
+{
+	int fd = blkdev_lock_path(spec->lock_path, false, context->timeout_seconds * 1000u);
+
+	if (fd == -EAGAIN)
+		fes_log(context, FES_LOG_ERROR, "%s: another run holds it; waited %u seconds",
+			spec->name, context->timeout_seconds);
+	else if (fd < 0)
+		fes_log(context, FES_LOG_ERROR, "%s: cannot be locked: %s", spec->name,
+			why_not_opened(fd));
+	return fd;
+}
+
+int fes_volume_open(struct fes_context *context, const char *text, struct fes_volume **ret)
+{
+	struct fes_spec spec = {0};
+	int lock, r;
+
+	r = fes_spec_resolve(text, log_spec_problem, context, &spec);
+	if (r < 0)
+		return r;
+	lock = lock_for_reading(context, &spec);
+	r = lock < 0 ? lock : fes_volume_open_spec(context, &spec, false, ret, NULL);
+	fes_spec_done(&spec);
+	if (r < 0 && lock >= 0)
+		(void)close(lock);
+	if (r == 0)
+		(*ret)->lock = lock;
+	return r;
+}
+
+void fes_volume_release(struct fes_volume *volume)
+{
+	if (volume->fat)
+		take_info(volume);
+	fat_close(volume->fat);
+	blkdev_close(volume->dev);
+	volume->fat = NULL;
+	volume->dev = NULL;
+}
+
+void fes_volume_close(struct fes_volume *volume)
+{
+	if (!volume)
+		return;
+	fat_close(volume->fat);
+	blkdev_close(volume->dev);
+	if (volume->lock >= 0)
+		(void)close(volume->lock);
+	free(volume->name);
+	free(volume->partuuid);
+	free(volume->last_error);
+	free(volume);
+}
+
+/* ---- soundness ---- */
+
+struct damage {
+	char *first;
+	uint32_t n;
+};
+
+static void note_damage(void *userdata, enum fat_severity severity, const char *message)
+{
+	struct damage *damage = userdata;
+
+	if (severity != FAT_DAMAGE)
+		return;
+	if (damage->n++ == 0)
+		damage->first = strdup(message);
+}
+
+int fes_volume_require_sound(struct fes_volume *volume, struct fat_check_result *ret)
+{
+	struct damage damage = {0};
+	int r = fat_check(volume->fat, note_damage, &damage, ret);
+
+	if (r == 0 && ret->n_damage > 1)
+		fes_volume_report(volume, "damaged: %s (and %" PRIu32
+			" more; see 'fatespsync check'); repair it with fsck.fat or make it anew",
+			damage.first ? damage.first : "", ret->n_damage - 1);
+	else if (r == 0 && ret->n_damage == 1)
+		fes_volume_report(volume,
+			"damaged: %s; repair it with fsck.fat or make it anew",
+			damage.first ? damage.first : "");
+	free(damage.first);
+	if (r < 0)
+		return r;
+	return ret->n_damage > 0 ? -EUCLEAN : 0;
+}
+
+/* ---- what is known ---- */
+
+const char *fes_volume_get_name(const struct fes_volume *volume)
+{
+	return volume->name;
+}
+
+unsigned fes_volume_get_fat_bits(const struct fes_volume *volume)
+{
+	return volume->info.type;
+}
+
+uint32_t fes_volume_get_sector_size(const struct fes_volume *volume)
+{
+	return volume->info.sector_size;
+}
+
+uint32_t fes_volume_get_cluster_size(const struct fes_volume *volume)
+{
+	return volume->info.cluster_size;
+}
+
+uint64_t fes_volume_get_size(const struct fes_volume *volume)
+{
+	return volume->info.size;
+}
+
+uint64_t fes_volume_get_free(const struct fes_volume *volume)
+{
+	return (uint64_t)volume->info.free_clusters * volume->info.cluster_size;
+}
+
+const char *fes_volume_get_serial(const struct fes_volume *volume)
+{
+	return volume->serial[0] ? volume->serial : NULL;
+}
+
+const char *fes_volume_get_label(const struct fes_volume *volume)
+{
+	return volume->info.label;
+}
+
+const char *fes_volume_get_partuuid(const struct fes_volume *volume)
+{
+	return volume->partuuid;
+}
