@@ -1,0 +1,290 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <config.h>
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/internal.h"
+#include "lib/source.h"
+
+/* From the sites of a plan to a transaction of fat/. */
+
+struct builder {
+	const struct fes_apply *apply;
+	const struct fes_comparison *c;
+	struct fes_volume *primary, *mirror;
+	struct fat_txn *txn;
+	struct fat_item **files;     /* [primary id]: the item of a new file, shared by versions */
+	struct fat_source **sources; /* [primary id] */
+};
+
+/* ---- items ---- */
+
+static struct fat_item *build_file(struct builder *b, const struct fes_node *p)
+{
+	const struct fes_node *chain = b->apply->plan->chain[p->id];
+
+	if (chain)
+		return fat_item_keep(b->txn, p->slots, p->n_slots, chain->first_cluster, false);
+	if (b->files[p->id])
+		return b->files[p->id];
+	if (p->size > 0) {
+		b->sources[p->id] = fes_source_new(b->primary, b->mirror, p, b->apply->digester);
+		if (!b->sources[p->id])
+			return NULL;
+	}
+	b->files[p->id] = fat_item_file(b->txn, p->slots, p->n_slots, b->sources[p->id]);
+	return b->files[p->id];
+}
+
+static int by_slot(const void *a, const void *b)
+{
+	const struct fes_node *const *na = a, *const *nb = b;
+
+	return (*na)->short_slot < (*nb)->short_slot ? -1 : (*na)->short_slot > (*nb)->short_slot;
+}
+
+/* Add what @build makes of each child, in the order in which they stand in the directory. */
+static int add_children(struct builder *b, struct fat_item *dir, const struct fes_node *node,
+	struct fat_item *(*build)(struct builder *b, const struct fes_node *child, bool *skip))
+{
+	struct fes_node **order;
+	int r = 0;
+
+	if (node->n_children == 0)
+		return 0;
+	order = malloc(node->n_children * sizeof(*order));
+	if (!order)
+		return -ENOMEM;
+	memcpy(order, node->children, node->n_children * sizeof(*order));
+	qsort(order, node->n_children, sizeof(*order), by_slot);
+	for (size_t i = 0; r == 0 && i < node->n_children; i++) {
+		bool skip = false;
+		struct fat_item *item = build(b, order[i], &skip);
+
+		if (!skip)
+			r = item ? fat_item_add(dir, item) : -ENOMEM;
+	}
+	free(order);
+	return r;
+}
+
+static struct fat_item *build_dir(struct builder *b, const struct fes_node *p,
+	const struct fes_node *m, bool retain);
+
+static struct fat_item *build_child(struct builder *b, const struct fes_node *p, bool *skip)
+{
+	*skip = !fes_node_leads_to_managed(p);
+	if (*skip)
+		return NULL;
+	return p->directory ? build_dir(b, p, b->c->twin[p->id], false) : build_file(b, p);
+}
+
+static struct fat_item *build_child_retaining(struct builder *b, const struct fes_node *p,
+	bool *skip)
+{
+	*skip = !fes_node_leads_to_managed(p);
+	if (*skip)
+		return NULL;
+	return p->directory ? build_dir(b, p, b->c->twin[p->id], true) : build_file(b, p);
+}
+
+/* What is foreign in a rebuilt directory is files only, and stays as it is. */
+static struct fat_item *build_foreign(struct builder *b, const struct fes_node *m, bool *skip)
+{
+	*skip = m->role != FES_FOREIGN;
+	return *skip ? NULL : fat_item_keep(b->txn, m->slots, m->n_slots, m->first_cluster, true);
+}
+
+static struct fat_item *build_old(struct builder *b, const struct fes_node *m, bool *skip)
+{
+	struct fat_item *item;
+
+	*skip = false;
+	if (!m->directory)
+		return fat_item_keep(b->txn, m->slots, m->n_slots, m->first_cluster,
+			m->role == FES_FOREIGN);
+	item = fat_item_dir(b->txn, m->slots, m->n_slots);
+	return item && add_children(b, item, m, build_old) == 0 ? item : NULL;
+}
+
+static struct fat_item *build_retained(struct builder *b, const struct fes_node *m, bool *skip)
+{
+	*skip = !b->apply->plan->retained[m->id];
+	return *skip ? NULL : build_old(b, m, skip);
+}
+
+/* A version of the primary's @p for the mirror, whose directory so far is @m (or NULL). */
+static struct fat_item *build_dir(struct builder *b, const struct fes_node *p,
+	const struct fes_node *m, bool retain)
+{
+	struct fat_item *dir = fat_item_dir(b->txn, p->slots, p->n_slots);
+	int r;
+
+	if (!dir)
+		return NULL;
+	r = add_children(b, dir, p, retain ? build_child_retaining : build_child);
+	if (r == 0 && m && m->directory)
+		r = add_children(b, dir, m, build_foreign);
+	if (r == 0 && m && m->directory && retain)
+		r = add_children(b, dir, m, build_retained);
+	return r == 0 ? dir : NULL;
+}
+
+/* ---- operations ---- */
+
+static struct fat_place place_of(const struct fes_node *dir, const struct fes_node *entry)
+{
+	return (struct fat_place){
+		.dir_cluster = dir->first_cluster,
+		.dir_path = dir->path,
+		.short_slot = entry ? entry->short_slot : 0,
+	};
+}
+
+static int replace(struct builder *b, const struct fes_site *site, struct fat_item *item)
+{
+	struct fat_place place = place_of(site->m->parent, site->m);
+
+	return item ? fat_txn_replace(b->txn, &place, item) : -ENOMEM;
+}
+
+static int build_site(struct builder *b, const struct fes_site *site)
+{
+	const struct fes_node *p = site->p, *m = site->m;
+	struct fat_place place;
+	struct fat_item *item;
+	bool skip;
+
+	switch (site->kind) {
+	case FES_SITE_REBUILD:
+		return replace(b, site, build_dir(b, p, m, site->retains));
+	case FES_SITE_REPLACE:
+		return replace(b, site, build_file(b, p));
+	case FES_SITE_TOUCH:
+		item = fat_item_keep(b->txn, p->slots, p->n_slots, m->first_cluster, false);
+		return replace(b, site, item);
+	case FES_SITE_ADD:
+		place = place_of(m, NULL);
+		item = build_child(b, p, &skip);
+		return item ? fat_txn_add(b->txn, &place, item) : -ENOMEM;
+	case FES_SITE_REMOVE:
+		place = place_of(m->parent, m);
+		return fat_txn_remove(b->txn, &place);
+	}
+	return -EINVAL;
+}
+
+static int builder_begin(struct builder *b, const struct fes_apply *apply)
+{
+	const struct fes_comparison *c = apply->plan->comparison;
+
+	*b = (struct builder){
+		.apply = apply,
+		.c = c,
+		.primary = c->primary->volume,
+		.mirror = c->mirror->volume,
+	};
+	b->files = calloc(c->primary->n_nodes, sizeof(*b->files));
+	b->sources = calloc(c->primary->n_nodes, sizeof(*b->sources));
+	if (!b->files || !b->sources)
+		return -ENOMEM;
+	return fat_txn_begin(b->mirror->fat, &b->txn);
+}
+
+static void builder_end(struct builder *b)
+{
+	fat_txn_free(b->txn);
+	for (size_t i = 0; b->sources && i < b->c->primary->n_nodes; i++)
+		fes_source_free(b->sources[i]);
+	free(b->sources);
+	free(b->files);
+}
+
+static int run(struct builder *b)
+{
+	if (b->apply->dry_run)
+		return 0;
+	return fat_txn_run(b->txn, b->apply->before_commit, b->apply->userdata);
+}
+
+static int report_too_small(const struct fes_apply *apply, struct fat_space space, uint64_t removable)
+{
+	uint64_t reachable = space.free + removable;
+
+	fes_volume_report(apply->plan->comparison->mirror->volume,
+		"too small: %" PRIu64 " bytes missing: what is new must fit beside what is there, "
+		"that takes %" PRIu64 " bytes, but %" PRIu64 " are free and %" PRIu64
+		" more would be after removing what the primary no longer has; nothing was written",
+		space.needed > reachable ? space.needed - reachable : 0, space.needed, space.free,
+		removable);
+	return -ENOSPC;
+}
+
+/* Too little room: would removing first help? */
+static int find_room(const struct fes_apply *apply, struct fat_space space, bool *ret_short)
+{
+	struct fes_removals removals;
+	uint64_t removable;
+	int r = fes_removals_find(apply->plan, &removals);
+
+	if (r < 0)
+		return r;
+	removable = removals.bytes;
+	fes_removals_done(&removals);
+	if (!ret_short || removable == 0 || space.needed > space.free + removable)
+		return report_too_small(apply, space, removable);
+	*ret_short = true;
+	return -ENOSPC;
+}
+
+int fes_apply_plan(const struct fes_apply *apply, bool *ret_short)
+{
+	const struct fes_plan *plan = apply->plan;
+	struct fat_space space = {0};
+	struct builder b;
+	int r = builder_begin(&b, apply);
+
+	if (ret_short)
+		*ret_short = false;
+	for (size_t i = 0; r == 0 && i < plan->n_sites; i++)
+		r = build_site(&b, &plan->sites[i]);
+	if (r == 0)
+		r = fat_txn_layout(b.txn, &space);
+	if (r == -ENOSPC && space.needed > space.free)
+		r = find_room(apply, space, ret_short);
+	if (r == 0)
+		r = run(&b);
+	builder_end(&b);
+	return r;
+}
+
+/*
+ * Entries are taken out where they stand: a new version of their directory would need room, and
+ * there may be none at all.
+ */
+int fes_apply_removals(const struct fes_apply *apply)
+{
+	struct fes_removals removals;
+	struct fat_space space;
+	struct builder b;
+	int r = fes_removals_find(apply->plan, &removals);
+
+	if (r < 0)
+		return r;
+	r = builder_begin(&b, apply);
+	for (size_t i = 0; r == 0 && i < removals.n; i++) {
+		struct fat_place place = place_of(removals.nodes[i]->parent, removals.nodes[i]);
+
+		r = fat_txn_remove(b.txn, &place);
+	}
+	if (r == 0)
+		r = fat_txn_layout(b.txn, &space);
+	if (r == 0)
+		r = run(&b);
+	builder_end(&b);
+	fes_removals_done(&removals);
+	return r;
+}

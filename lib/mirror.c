@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <config.h>
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/internal.h"
+
+/* One mirror, from opening to releasing it: check, tree, comparison, plan, apply. */
+
+struct work {
+	struct fes_mirror *mirror;
+	const struct fes_run *run;
+	struct fat_check_result check;
+	struct fes_tree *tree;
+	struct fes_comparison *comparison;
+	struct fes_plan *plan;
+};
+
+void fes_mirror_refuse(struct fes_mirror *mirror, const char *message)
+{
+	mirror->state = FES_MIRROR_REFUSED;
+	if (!mirror->message)
+		mirror->message = strdup(message);
+}
+
+static void free_changes(struct fes_mirror *mirror)
+{
+	for (size_t i = 0; i < mirror->n_changes; i++) {
+		free((char *)(uintptr_t)mirror->changes[i].path);
+		free((char *)(uintptr_t)mirror->changes[i].old_path);
+	}
+	free(mirror->changes);
+}
+
+void fes_mirror_done(struct fes_mirror *mirror)
+{
+	fes_volume_close(mirror->volume);
+	if (mirror->resolved)
+		fes_spec_done(&mirror->spec);
+	free_changes(mirror);
+	free(mirror->message);
+	free(mirror->spec_text);
+}
+
+/* ---- what is to tell ---- */
+
+static bool needs_tidying(const struct fat_check_result *check)
+{
+	return check->lost_clusters > 0 || check->fat_copies_differ || check->free_count_wrong;
+}
+
+static int copy_change(struct fes_mirror *mirror, struct fes_change change)
+{
+	struct fes_change *to = &mirror->changes[mirror->n_changes];
+
+	*to = change;
+	to->path = strdup(change.path);
+	to->old_path = change.old_path ? strdup(change.old_path) : NULL;
+	mirror->n_changes++;
+	return to->path && (to->old_path || !change.old_path) ? 0 : -ENOMEM;
+}
+
+/* The trees go when the mirror is done, what was found stays. */
+static int copy_changes(struct work *work)
+{
+	struct fes_mirror *mirror = work->mirror;
+	const struct fes_plan *plan = work->plan;
+	int r = 0;
+
+	mirror->changes = calloc(plan->n_changes + 1, sizeof *mirror->changes);
+	if (!mirror->changes)
+		return -ENOMEM;
+	for (size_t i = 0; r == 0 && i < plan->n_changes; i++)
+		r = copy_change(mirror, plan->changes[i]);
+	if (r == 0 && needs_tidying(&work->check))
+		r = copy_change(mirror, (struct fes_change){.kind = FES_CHANGE_TIDIED, .path = "/"});
+	return r;
+}
+
+/* ---- the steps ---- */
+
+static void drop_plan(struct work *work)
+{
+	fes_plan_free(work->plan);
+	fes_comparison_free(work->comparison);
+	fes_tree_free(work->tree);
+	work->plan = NULL;
+	work->comparison = NULL;
+	work->tree = NULL;
+}
+
+static int make_plan(struct work *work)
+{
+	const struct fes_run *run = work->run;
+	struct fes_volume *volume = work->mirror->volume;
+	int r = fes_volume_require_sound(volume, &work->check);
+
+	if (r == 0)
+		r = fes_tree_read(volume, run->managed, &work->tree);
+	if (r == 0)
+		r = fes_compare(run->tree, work->tree, run->digester, run->flags & FES_SYNC_QUICK,
+			&work->comparison);
+	return r < 0 ? r : fes_plan_make(work->comparison, &work->plan);
+}
+
+/* The last look before a commit: is the primary still what the plan was made from? */
+static int primary_unchanged(void *userdata)
+{
+	const struct work *work = userdata;
+	struct fes_volume *primary = work->run->primary;
+	struct fes_tree *now;
+	bool same;
+	int r = fat_reread_table(primary->fat);
+
+	if (r == 0)
+		r = fes_tree_read(primary, work->run->managed, &now);
+	if (r < 0)
+		return r;
+	same = fes_tree_same(work->run->tree, now);
+	fes_tree_free(now);
+	if (same)
+		return 0;
+	fes_volume_report(primary,
+		"changed while it was read; nothing was committed to %s; run again",
+		work->mirror->volume->name);
+	return -ESTALE;
+}
+
+static int apply(struct work *work, bool *ret_short)
+{
+	struct fes_apply apply = {
+		.plan = work->plan,
+		.digester = work->run->digester,
+		.before_commit = primary_unchanged,
+		.userdata = work,
+		.dry_run = work->run->flags & FES_SYNC_DRY_RUN,
+	};
+
+	return fes_apply_plan(&apply, ret_short);
+}
+
+/* First a transaction that only removes, then look again and do the rest. */
+static int apply_in_two_steps(struct work *work)
+{
+	struct fes_apply removals = {
+		.plan = work->plan,
+		.digester = work->run->digester,
+		.before_commit = primary_unchanged,
+		.userdata = work,
+	};
+	int r;
+
+	fes_log(work->run->context, FES_LOG_INFO,
+		"%s: too little room for old and new side by side: removing first what the primary no longer has",
+		work->mirror->volume->name);
+	if (work->run->flags & FES_SYNC_DRY_RUN)
+		return 0;
+	r = fes_apply_removals(&removals);
+	drop_plan(work);
+	if (r == 0)
+		r = make_plan(work);
+	return r < 0 ? r : apply(work, NULL);
+}
+
+static int bring_in_line(struct work *work)
+{
+	struct fes_mirror *mirror = work->mirror;
+	bool dry_run = work->run->flags & FES_SYNC_DRY_RUN, too_short = false;
+	int r = make_plan(work);
+
+	if (r == 0)
+		r = copy_changes(work);
+	if (r < 0)
+		return r;
+	if (mirror->n_changes == 0) {
+		mirror->state = FES_MIRROR_IN_SYNC;
+		return 0;
+	}
+	r = apply(work, &too_short);
+	if (r == -ENOSPC && too_short)
+		r = apply_in_two_steps(work);
+	if (r == 0)
+		mirror->state = dry_run ? FES_MIRROR_DIFFERS : FES_MIRROR_SYNCED;
+	return r;
+}
+
+/* The reason is what was said last about the mirror, or else about the primary. */
+static void note_failure(struct work *work, int error)
+{
+	struct fes_mirror *mirror = work->mirror;
+	const char *why = mirror->volume->last_error;
+
+	mirror->state = mirror->stats.writes > 0 ? FES_MIRROR_FAILED : FES_MIRROR_REFUSED;
+	if (!why) {
+		if (error == -ENOMEM)
+			fes_volume_report(mirror->volume, "out of memory");
+		why = error == -ENOMEM ? mirror->volume->last_error : work->run->primary->last_error;
+	}
+	mirror->message = strdup(why ? why : strerror(-error));
+}
+
+void fes_mirror_sync(struct fes_mirror *mirror, const struct fes_run *run)
+{
+	struct work work = {.mirror = mirror, .run = run};
+	int r = bring_in_line(&work);
+
+	drop_plan(&work);
+	mirror->stats = blkdev_get_stats(mirror->volume->dev);
+	if (r < 0)
+		note_failure(&work, r);
+	fes_volume_release(mirror->volume);
+}
+
+/* ---- results ---- */
+
+enum fes_mirror_state fes_mirror_get_state(const struct fes_mirror *mirror)
+{
+	return mirror->state;
+}
+
+const char *fes_mirror_get_spec(const struct fes_mirror *mirror)
+{
+	return mirror->spec_text;
+}
+
+const char *fes_mirror_get_message(const struct fes_mirror *mirror)
+{
+	return mirror->message;
+}
+
+const struct fes_volume *fes_mirror_get_volume(const struct fes_mirror *mirror)
+{
+	return mirror->volume;
+}
+
+uint64_t fes_mirror_get_bytes_written(const struct fes_mirror *mirror)
+{
+	return mirror->stats.bytes_written;
+}
+
+uint64_t fes_mirror_get_writes(const struct fes_mirror *mirror)
+{
+	return mirror->stats.writes;
+}
+
+uint64_t fes_mirror_get_barriers(const struct fes_mirror *mirror)
+{
+	return mirror->stats.flushes;
+}
+
+size_t fes_mirror_get_n_changes(const struct fes_mirror *mirror)
+{
+	return mirror->n_changes;
+}
+
+const struct fes_change *fes_mirror_get_change(const struct fes_mirror *mirror, size_t i)
+{
+	return i < mirror->n_changes ? &mirror->changes[i] : NULL;
+}
+
+enum fes_change_kind fes_change_get_kind(const struct fes_change *change)
+{
+	return change->kind;
+}
+
+const char *fes_change_get_path(const struct fes_change *change)
+{
+	return change->path;
+}
+
+const char *fes_change_get_old_path(const struct fes_change *change)
+{
+	return change->old_path;
+}
+
+uint32_t fes_change_get_size(const struct fes_change *change)
+{
+	return change->size;
+}
+
+bool fes_change_is_directory(const struct fes_change *change)
+{
+	return change->directory;
+}

@@ -1,0 +1,419 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <config.h>
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/internal.h"
+
+/*
+ * From two trees to the places ("sites") where the mirror has to change, each of which becomes
+ * one commit.
+ *
+ * A managed directory with nothing foreign below that has a place of its own is not edited: it is
+ * rebuilt, at the lowest directory that holds all its changes. Mixed directories (the
+ * root, /EFI, or where a foreign directory lies inside a managed one) are edited entry by entry.
+ *
+ * Order: payload, then /loader, then the removal of payload that the mirror's present loader
+ * entries may refer to: it is retained in the first version of its directory and left
+ * out of a second one, which is committed last.
+ *
+ * Files that were renamed are found by rename.c; what people get to see is listed by changes.c.
+ */
+
+struct planner {
+	struct fes_plan *plan;
+	const struct fes_comparison *c;
+	struct fes_references *references; /* of the mirror's entries; read when needed */
+	bool loader_changes;
+	size_t sites_room;
+};
+
+/* What has to happen in and below a directory of the mirror that can be rebuilt. */
+enum need {
+	NEED_NOTHING,
+	NEED_TOUCH,   /* only its own entry */
+	NEED_BELOW,   /* something in one place further down */
+	NEED_REBUILD, /* this directory */
+};
+
+struct verdict {
+	enum need need;
+	struct fes_node *p, *m; /* the place */
+};
+
+void fes_plan_free(struct fes_plan *plan)
+{
+	if (!plan)
+		return;
+	free(plan->chain);
+	free(plan->moved);
+	free(plan->retained);
+	free(plan->sites);
+	free(plan->changes);
+	free(plan);
+}
+
+static enum fes_phase phase_of(const struct fes_node *node)
+{
+	return fes_path_within(node->path, "/loader") ? FES_PHASE_LOADER : FES_PHASE_PAYLOAD;
+}
+
+static int push_site(struct planner *planner, struct fes_site site)
+{
+	struct fes_plan *plan = planner->plan;
+
+	if (plan->n_sites == planner->sites_room) {
+		size_t room = planner->sites_room ? planner->sites_room * 2 : 16;
+		struct fes_site *sites = realloc(plan->sites, room * sizeof *sites);
+
+		if (!sites)
+			return -ENOMEM;
+		plan->sites = sites;
+		planner->sites_room = room;
+	}
+	plan->sites[plan->n_sites++] = site;
+	return 0;
+}
+
+static int push_kind(struct planner *planner, enum fes_site_kind kind, struct fes_node *p,
+	struct fes_node *m)
+{
+	const struct fes_node *place = p ? p : m;
+
+	return push_site(planner,
+		(struct fes_site){.kind = kind, .phase = phase_of(place), .p = p, .m = m});
+}
+
+/* ---- where does it differ ---- */
+
+static bool file_differs(const struct fes_comparison *c, const struct fes_node *p,
+	const struct fes_node *m)
+{
+	return !c->same[p->id] || !fes_node_same_meta(p, m);
+}
+
+static struct verdict judge_dir(const struct fes_comparison *c, struct fes_node *p,
+	struct fes_node *m);
+
+/* Whether the entry of @p in the mirror's directory has to change, apart from what is below it. */
+static bool entry_differs(const struct fes_comparison *c, const struct fes_node *p)
+{
+	const struct fes_node *m = c->twin[p->id];
+
+	if (!m || m->directory != p->directory)
+		return true;
+	return !p->directory && file_differs(c, p, m);
+}
+
+static bool lost_child(const struct fes_comparison *c, const struct fes_node *m)
+{
+	for (size_t i = 0; i < m->n_children; i++)
+		if (m->children[i]->role == FES_MANAGED && !c->back[m->children[i]->id])
+			return true;
+	return false;
+}
+
+/* Fold what is below a child directory and the child's own entry into one verdict. */
+static struct verdict judge_child(const struct fes_comparison *c, struct fes_node *p,
+	struct fes_node *m)
+{
+	struct verdict below = judge_dir(c, p, m);
+	bool touched = !fes_node_same_meta(p, m);
+
+	if (below.need == NEED_NOTHING)
+		return (struct verdict){touched ? NEED_TOUCH : NEED_NOTHING, p, m};
+	/* Rebuilding rewrites the entry, so it takes the touch along; a place below does not. */
+	if (touched)
+		return (struct verdict){NEED_REBUILD, p, m};
+	return below;
+}
+
+/* The lowest directory that holds all changes of @m, which is not mixed. */
+static struct verdict judge_dir(const struct fes_comparison *c, struct fes_node *p,
+	struct fes_node *m)
+{
+	struct verdict rebuild = {NEED_REBUILD, p, m}, only = {NEED_NOTHING, p, m};
+
+	if (m->untidy || lost_child(c, m))
+		return rebuild;
+	for (size_t i = 0; i < p->n_children; i++) {
+		struct fes_node *pc = p->children[i];
+		struct verdict verdict;
+
+		if (pc->role == FES_FOREIGN)
+			continue;
+		if (entry_differs(c, pc))
+			return rebuild;
+		if (!pc->directory)
+			continue;
+		verdict = judge_child(c, pc, c->twin[pc->id]);
+		if (verdict.need == NEED_NOTHING)
+			continue;
+		if (only.need != NEED_NOTHING)
+			return rebuild;
+		only = verdict;
+	}
+	return only;
+}
+
+/* ---- sites ---- */
+
+static int push_verdict(struct planner *planner, struct verdict verdict)
+{
+	switch (verdict.need) {
+	case NEED_TOUCH:
+		return push_kind(planner, FES_SITE_TOUCH, verdict.p, verdict.m);
+	case NEED_REBUILD:
+		return push_kind(planner, FES_SITE_REBUILD, verdict.p, verdict.m);
+	default:
+		return 0;
+	}
+}
+
+static int report_kinds(const struct fes_comparison *c, const struct fes_node *p,
+	const struct fes_node *m)
+{
+	fes_volume_report(c->mirror->volume,
+		"%s: is a %s here but a %s on the primary; it is not ours to replace: move it away or use --exclude",
+		m->path, m->directory ? "directory" : "file", p->directory ? "directory" : "file");
+	return -EEXIST;
+}
+
+static int edit_dir(struct planner *planner, struct fes_node *p, struct fes_node *m);
+
+static int remove_node(struct planner *planner, struct fes_node *m)
+{
+	if (m->directory && m->mixed)
+		return edit_dir(planner, NULL, m);
+	return push_kind(planner, FES_SITE_REMOVE, NULL, m);
+}
+
+static int edit_pair(struct planner *planner, struct fes_node *p, struct fes_node *m)
+{
+	const struct fes_comparison *c = planner->c;
+	int r;
+
+	if (!p->directory) {
+		if (!c->same[p->id])
+			return push_kind(planner, FES_SITE_REPLACE, p, m);
+		return fes_node_same_meta(p, m) ? 0 : push_kind(planner, FES_SITE_TOUCH, p, m);
+	}
+	if (!m->mixed)
+		return push_verdict(planner, judge_child(c, p, m));
+	r = edit_dir(planner, p, m);
+	if (r < 0 || m->role == FES_PARENT || fes_node_same_meta(p, m))
+		return r;
+	return push_kind(planner, FES_SITE_TOUCH, p, m);
+}
+
+/* Another kind of thing stands there. In a managed directory it is ours, unless it is mixed. */
+static int edit_clash(struct planner *planner, struct fes_node *p, struct fes_node *m)
+{
+	int r;
+
+	if (m->parent->role == FES_PARENT || m->mixed)
+		return report_kinds(planner->c, p, m);
+	r = remove_node(planner, m);
+	return r < 0 ? r : push_site(planner, (struct fes_site){
+		.kind = FES_SITE_ADD, .phase = phase_of(p), .p = p, .m = m->parent});
+}
+
+/* Only the case of the name differs: FAT cannot hold both, so the old one goes first. */
+static int remove_case_variant(struct planner *planner, const struct fes_node *p,
+	const struct fes_node *dir)
+{
+	struct fes_node *m = fes_node_child(dir, p->name, true);
+
+	if (!m || m->role != FES_MANAGED || planner->c->back[m->id])
+		return 0;
+	if (m->mixed)
+		return report_kinds(planner->c, p, m);
+	planner->plan->moved[m->id] = true; /* the loop over the lost ones passes it over */
+	return remove_node(planner, m);
+}
+
+static int edit_children(struct planner *planner, struct fes_node *p, struct fes_node *m)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < p->n_children; i++) {
+		struct fes_node *pc = p->children[i], *mc = planner->c->twin[pc->id];
+
+		if (!fes_node_leads_to_managed(pc)) {
+			r = pc->role == FES_PARENT && mc && mc->directory ? edit_dir(planner, pc, mc) : 0;
+			continue;
+		}
+		if (mc) {
+			r = mc->directory == pc->directory ? edit_pair(planner, pc, mc)
+							   : edit_clash(planner, pc, mc);
+			continue;
+		}
+		r = remove_case_variant(planner, pc, m);
+		if (r == 0)
+			r = push_site(planner, (struct fes_site){
+				.kind = FES_SITE_ADD, .phase = phase_of(pc), .p = pc, .m = m});
+	}
+	return r;
+}
+
+/* Bring a mixed directory @m in line with @p (NULL: the primary has none), entry by entry. */
+static int edit_dir(struct planner *planner, struct fes_node *p, struct fes_node *m)
+{
+	int r = p ? edit_children(planner, p, m) : 0;
+
+	for (size_t i = 0; r == 0 && i < m->n_children; i++) {
+		struct fes_node *mc = m->children[i];
+
+		if (planner->c->back[mc->id] || planner->plan->moved[mc->id])
+			continue;
+		if (mc->role == FES_MANAGED)
+			r = remove_node(planner, mc);
+		else if (mc->role == FES_PARENT && mc->directory)
+			r = edit_dir(planner, NULL, mc);
+	}
+	return r;
+}
+
+/* ---- what may not go yet ---- */
+
+static bool any_site(const struct fes_plan *plan, enum fes_phase phase)
+{
+	for (size_t i = 0; i < plan->n_sites; i++)
+		if (plan->sites[i].phase == phase)
+			return true;
+	return false;
+}
+
+/* Whether the mirror's present entries may need @m; meaningless if they do not change anyhow. */
+static bool still_needed(const struct planner *planner, const struct fes_node *m)
+{
+	return planner->loader_changes && phase_of(m) == FES_PHASE_PAYLOAD &&
+		fes_references_has(planner->references, m);
+}
+
+/* Its name is free for something else already. */
+static bool name_taken(const struct fes_node *m, const struct fes_node *p_dir)
+{
+	return p_dir && fes_node_child(p_dir, m->name, true);
+}
+
+/* Mark what is retained below directory @m, which becomes a version of @p. */
+static bool retain_below(struct planner *planner, const struct fes_node *p,
+	const struct fes_node *m)
+{
+	const struct fes_comparison *c = planner->c;
+	bool any = false;
+
+	for (size_t i = 0; i < m->n_children; i++) {
+		const struct fes_node *mc = m->children[i], *twin = c->back[mc->id];
+
+		if (mc->role != FES_MANAGED)
+			continue;
+		if (twin && twin->directory && mc->directory)
+			any |= retain_below(planner, twin, mc);
+		else if (!twin && !name_taken(mc, p) && still_needed(planner, mc))
+			any = planner->plan->retained[mc->id] = true;
+	}
+	return any;
+}
+
+static int retain_sites(struct planner *planner)
+{
+	struct fes_plan *plan = planner->plan;
+	size_t n = plan->n_sites;
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < n; i++) {
+		struct fes_site *site = &plan->sites[i], last;
+
+		if (site->phase != FES_PHASE_PAYLOAD)
+			continue;
+		if (site->kind == FES_SITE_REMOVE && still_needed(planner, site->m))
+			site->phase = FES_PHASE_REMOVAL;
+		if (site->kind != FES_SITE_REBUILD || !retain_below(planner, site->p, site->m))
+			continue;
+		last = *site;
+		last.phase = FES_PHASE_REMOVAL;
+		site->retains = true;
+		r = push_site(planner, last);
+	}
+	return r;
+}
+
+/* ---- the whole ---- */
+
+/* Stable: sites of one phase keep the order in which they were found. */
+static int sort_sites(struct fes_plan *plan)
+{
+	struct fes_site *sorted = malloc((plan->n_sites + 1) * sizeof *sorted);
+	size_t n = 0;
+
+	if (!sorted)
+		return -ENOMEM;
+	for (int phase = FES_PHASE_PAYLOAD; phase <= FES_PHASE_REMOVAL; phase++)
+		for (size_t i = 0; i < plan->n_sites; i++)
+			if ((int)plan->sites[i].phase == phase)
+				sorted[n++] = plan->sites[i];
+	free(plan->sites);
+	plan->sites = sorted;
+	return 0;
+}
+
+static struct fes_plan *new_plan(const struct fes_comparison *c)
+{
+	struct fes_plan *plan = calloc(1, sizeof *plan);
+
+	if (!plan)
+		return NULL;
+	plan->comparison = c;
+	plan->chain = calloc(c->primary->n_nodes, sizeof(*plan->chain));
+	plan->moved = calloc(c->mirror->n_nodes, sizeof *plan->moved);
+	plan->retained = calloc(c->mirror->n_nodes, sizeof *plan->retained);
+	if (plan->chain && plan->moved && plan->retained)
+		return plan;
+	fes_plan_free(plan);
+	return NULL;
+}
+
+static int make(struct planner *planner)
+{
+	struct fes_plan *plan = planner->plan;
+	const struct fes_comparison *c = planner->c;
+	int r = edit_dir(planner, c->primary->root, c->mirror->root);
+
+	if (r < 0)
+		return r;
+	memset(plan->moved, 0, c->mirror->n_nodes * sizeof *plan->moved);
+	planner->loader_changes = any_site(plan, FES_PHASE_LOADER);
+	if (planner->loader_changes && any_site(plan, FES_PHASE_PAYLOAD)) {
+		r = fes_references_read(c->mirror, &planner->references);
+		if (r == 0)
+			r = retain_sites(planner);
+	}
+	if (r == 0)
+		r = fes_plan_find_renames(plan);
+	if (r == 0)
+		r = fes_plan_list_changes(plan);
+	if (r == 0)
+		r = sort_sites(plan);
+	return r;
+}
+
+int fes_plan_make(const struct fes_comparison *comparison, struct fes_plan **ret)
+{
+	struct planner planner = {.plan = new_plan(comparison), .c = comparison};
+	int r;
+
+	if (!planner.plan)
+		return -ENOMEM;
+	r = make(&planner);
+	fes_references_free(planner.references);
+	if (r < 0) {
+		fes_plan_free(planner.plan);
+		return r;
+	}
+	*ret = planner.plan;
+	return 0;
+}

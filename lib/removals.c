@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <config.h>
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/internal.h"
+
+struct finder {
+	const struct fes_plan *plan;
+	const struct fes_comparison *c;
+	bool *keep; /* [mirror id]: may not go, whatever the primary has */
+	struct fes_removals *found;
+};
+
+static bool has_ending(const struct fes_node *node, const char *ending)
+{
+	const char *dot = strrchr(node->name, '.');
+
+	return dot && fat_name_equal(dot, ending);
+}
+
+/* A file that systemd-boot offers as an entry. */
+static bool is_choice(const struct fes_node *node)
+{
+	if (node->directory || node->role != FES_MANAGED)
+		return false;
+	return (has_ending(node, ".efi") && fes_path_within(node->path, "/EFI/Linux")) ||
+		(has_ending(node, ".conf") && fes_path_within(node->path, "/loader/entries"));
+}
+
+/* The choice without which the mirror would have none left; NULL when one stays anyhow. */
+static const struct fes_node *last_choice(const struct fes_comparison *c)
+{
+	const struct fes_node *last = NULL;
+
+	for (size_t i = 0; i < c->mirror->n_nodes; i++) {
+		const struct fes_node *m = c->mirror->nodes[i];
+
+		if (!is_choice(m))
+			continue;
+		if (c->back[m->id])
+			return NULL;
+		if (!last || strverscmp(m->name, last->name) > 0)
+			last = m;
+	}
+	return last;
+}
+
+/* All entries are searched, not the last one only: that keeps more than needed at worst. */
+static int keep_payload(struct finder *finder)
+{
+	const struct fes_tree *mirror = finder->c->mirror;
+	struct fes_references *references;
+	int r = fes_references_read(mirror, &references);
+
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < mirror->n_nodes; i++) {
+		const struct fes_node *m = mirror->nodes[i];
+
+		if (m->role == FES_MANAGED && !fes_path_within(m->path, "/loader") &&
+			fes_references_has(references, m))
+			finder->keep[m->id] = true;
+	}
+	fes_references_free(references);
+	return 0;
+}
+
+static int protect_choice(struct finder *finder)
+{
+	const struct fes_node *choice = last_choice(finder->c);
+
+	if (!choice)
+		return 0;
+	finder->keep[choice->id] = true;
+	return has_ending(choice, ".conf") ? keep_payload(finder) : 0;
+}
+
+static bool stays(const struct finder *finder, const struct fes_node *m)
+{
+	bool moved = finder->plan->moved[m->id] && !m->directory;
+
+	if (m->role != FES_MANAGED || moved || finder->c->back[m->id] || finder->keep[m->id])
+		return true;
+	for (size_t i = 0; i < m->n_children; i++)
+		if (stays(finder, m->children[i]))
+			return true;
+	return false;
+}
+
+/* A directory counts as one cluster: the estimate errs on the safe side. */
+static uint64_t bytes_of(const struct fes_volume *volume, const struct fes_node *m)
+{
+	uint64_t cluster = volume->info.cluster_size, len = m->directory ? 1 : m->size;
+	uint64_t bytes = (len + cluster - 1) / cluster * cluster;
+
+	for (size_t i = 0; i < m->n_children; i++)
+		bytes += bytes_of(volume, m->children[i]);
+	return bytes;
+}
+
+/* The topmost nodes below @m that can go whole. */
+static void collect(struct finder *finder, const struct fes_node *m, bool loader)
+{
+	struct fes_removals *found = finder->found;
+
+	for (size_t i = 0; i < m->n_children; i++) {
+		const struct fes_node *mc = m->children[i];
+
+		if (mc->role == FES_FOREIGN)
+			continue;
+		if (stays(finder, mc)) {
+			collect(finder, mc, loader);
+			continue;
+		}
+		if (fes_path_within(mc->path, "/loader") != loader)
+			continue;
+		found->nodes[found->n++] = mc;
+		found->bytes += bytes_of(finder->c->mirror->volume, mc);
+	}
+}
+
+int fes_removals_find(const struct fes_plan *plan, struct fes_removals *ret)
+{
+	const struct fes_comparison *c = plan->comparison;
+	struct fes_removals found = {.nodes = calloc(c->mirror->n_nodes, sizeof(*found.nodes))};
+	struct finder finder = {.plan = plan, .c = c, .found = &found};
+	int r = -ENOMEM;
+
+	finder.keep = calloc(c->mirror->n_nodes, sizeof *finder.keep);
+	if (found.nodes && finder.keep)
+		r = protect_choice(&finder);
+	if (r == 0) {
+		collect(&finder, c->mirror->root, true);
+		collect(&finder, c->mirror->root, false);
+		*ret = found;
+	}
+	free(finder.keep);
+	if (r < 0)
+		fes_removals_done(&found);
+	return r;
+}
+
+void fes_removals_done(struct fes_removals *removals)
+{
+	free(removals->nodes);
+	*removals = (struct fes_removals){0};
+}

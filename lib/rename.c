@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <config.h>
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/internal.h"
+
+/*
+ * A file of the mirror that the primary has under another name lends its clusters to it, but only
+ * within one site of the plan: between two commits nobody may own a chain twice, or lose it.
+ */
+
+/* A mirror's file that may lend its chain. */
+struct lender {
+	struct fes_digest digest;
+	struct fes_node *m;
+	bool lent;
+};
+
+static int by_digest(const void *a, const void *b)
+{
+	const struct lender *la = a, *lb = b;
+
+	if (la->digest.high != lb->digest.high)
+		return la->digest.high < lb->digest.high ? -1 : 1;
+	if (la->digest.low != lb->digest.low)
+		return la->digest.low < lb->digest.low ? -1 : 1;
+	return strcmp(la->m->path, lb->m->path);
+}
+
+/*
+ * Files below @m that nobody keeps under their own path. One that is retained is still needed
+ * where it is.
+ */
+static size_t collect_lenders(const struct fes_plan *plan, struct fes_node *m,
+	struct lender *lenders, size_t n)
+{
+	const struct fes_comparison *c = plan->comparison;
+
+	for (size_t i = 0; i < m->n_children; i++) {
+		struct fes_node *mc = m->children[i];
+		const struct fes_node *twin = c->back[mc->id];
+
+		if (mc->role != FES_MANAGED || plan->retained[mc->id])
+			continue;
+		if (mc->directory)
+			n = collect_lenders(plan, mc, lenders, n);
+		else if (c->m_has[mc->id] && !(twin && !twin->directory && c->same[twin->id]))
+			lenders[n++] = (struct lender){c->m_digest[mc->id], mc, false};
+	}
+	return n;
+}
+
+static struct lender *find_lender(struct lender *lenders, size_t n, struct fes_digest digest)
+{
+	size_t low = 0, high = n;
+
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+		struct fes_digest at = lenders[mid].digest;
+
+		if (at.high < digest.high || (at.high == digest.high && at.low < digest.low))
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	for (; low < n && fes_digest_equal(lenders[low].digest, digest); low++)
+		if (!lenders[low].lent)
+			return &lenders[low];
+	return NULL;
+}
+
+/* Give every file below @p a chain of the mirror's if there is one with its contents. */
+static void assign_chains(struct fes_plan *plan, const struct fes_node *p,
+	struct lender *lenders, size_t n)
+{
+	const struct fes_comparison *c = plan->comparison;
+
+	for (size_t i = 0; i < p->n_children; i++) {
+		const struct fes_node *pc = p->children[i];
+		struct lender *lender;
+
+		if (pc->role == FES_FOREIGN)
+			continue;
+		if (pc->directory) {
+			assign_chains(plan, pc, lenders, n);
+			continue;
+		}
+		if (c->same[pc->id])
+			plan->chain[pc->id] = c->twin[pc->id];
+		if (c->same[pc->id] || !c->p_has[pc->id])
+			continue;
+		lender = find_lender(lenders, n, c->p_digest[pc->id]);
+		if (!lender || lender->m->size != pc->size)
+			continue;
+		lender->lent = true;
+		plan->chain[pc->id] = lender->m;
+		plan->moved[lender->m->id] = true;
+	}
+}
+
+int fes_plan_find_renames(struct fes_plan *plan)
+{
+	struct lender *lenders = malloc((plan->comparison->mirror->n_nodes + 1) * sizeof *lenders);
+
+	if (!lenders)
+		return -ENOMEM;
+	for (size_t i = 0; i < plan->n_sites; i++) {
+		const struct fes_site *site = &plan->sites[i];
+		size_t n;
+
+		if (site->kind != FES_SITE_REBUILD || site->phase == FES_PHASE_REMOVAL)
+			continue;
+		n = collect_lenders(plan, site->m, lenders, 0);
+		if (n > 0)
+			qsort(lenders, n, sizeof *lenders, by_digest);
+		assign_chains(plan, site->p, lenders, n);
+	}
+	free(lenders);
+	return 0;
+}

@@ -1,0 +1,331 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <config.h>
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/internal.h"
+
+/* A whole run: the primary once, then every mirror in a thread of its own. */
+struct fes_sync {
+	struct fes_context *context;
+	char *primary_text;
+	struct fes_spec primary_spec;
+	struct fes_volume *primary;
+	struct fes_tree *tree; /* of the primary */
+	struct fes_managed managed;
+	unsigned flags;
+	struct fes_mirror *mirrors;
+	size_t n_mirrors;
+	struct fes_locks locks;
+};
+
+int fes_sync_new(struct fes_context *context, struct fes_sync **ret)
+{
+	struct fes_sync *sync = calloc(1, sizeof *sync);
+	int r;
+
+	if (!sync)
+		return -ENOMEM;
+	sync->context = context;
+	r = fes_managed_init(&sync->managed);
+	if (r < 0) {
+		free(sync);
+		return r;
+	}
+	*ret = sync;
+	return 0;
+}
+
+void fes_sync_free(struct fes_sync *sync)
+{
+	if (!sync)
+		return;
+	for (size_t i = 0; i < sync->n_mirrors; i++)
+		fes_mirror_done(&sync->mirrors[i]);
+	free(sync->mirrors);
+	fes_tree_free(sync->tree);
+	fes_volume_close(sync->primary);
+	fes_spec_done(&sync->primary_spec);
+	fes_managed_done(&sync->managed);
+	free(sync->primary_text);
+	free(sync);
+}
+
+int fes_sync_set_primary(struct fes_sync *sync, const char *spec)
+{
+	char *copy = strdup(spec);
+
+	if (!copy)
+		return -ENOMEM;
+	free(sync->primary_text);
+	sync->primary_text = copy;
+	return 0;
+}
+
+int fes_sync_add_mirror(struct fes_sync *sync, const char *spec)
+{
+	struct fes_mirror *mirrors;
+	char *copy = strdup(spec);
+
+	if (!copy)
+		return -ENOMEM;
+	mirrors = realloc(sync->mirrors, (sync->n_mirrors + 1) * sizeof *mirrors);
+	if (!mirrors) {
+		free(copy);
+		return -ENOMEM;
+	}
+	sync->mirrors = mirrors;
+	mirrors[sync->n_mirrors++] = (struct fes_mirror){.spec_text = copy};
+	return 0;
+}
+
+static int check_path(struct fes_sync *sync, const char *path, int r)
+{
+	if (r == -EINVAL)
+		fes_log(sync->context, FES_LOG_ERROR,
+			"'%s': not a path that can be managed or excluded: it must begin with '/', name something below the root, and have no '.' or '..' in it",
+			path);
+	return r;
+}
+
+int fes_sync_add_managed(struct fes_sync *sync, const char *path)
+{
+	return check_path(sync, path, fes_managed_add(&sync->managed, path));
+}
+
+int fes_sync_add_excluded(struct fes_sync *sync, const char *path)
+{
+	return check_path(sync, path, fes_managed_exclude(&sync->managed, path));
+}
+
+void fes_sync_set_flags(struct fes_sync *sync, unsigned flags)
+{
+	sync->flags = flags;
+}
+
+const struct fes_volume *fes_sync_get_primary(const struct fes_sync *sync)
+{
+	return sync->primary;
+}
+
+size_t fes_sync_get_n_mirrors(const struct fes_sync *sync)
+{
+	return sync->n_mirrors;
+}
+
+const struct fes_mirror *fes_sync_get_mirror(const struct fes_sync *sync, size_t i)
+{
+	return i < sync->n_mirrors ? &sync->mirrors[i] : NULL;
+}
+
+/* ---- which is which ---- */
+
+static void log_message(void *userdata, const char *message)
+{
+	fes_log(userdata, FES_LOG_ERROR, "%s", message);
+}
+
+struct resolving {
+	struct fes_context *context;
+	struct fes_mirror *mirror;
+};
+
+static void log_refusal(void *userdata, const char *message)
+{
+	struct resolving *resolving = userdata;
+
+	fes_log(resolving->context, FES_LOG_ERROR, "%s", message);
+	fes_mirror_refuse(resolving->mirror, message);
+}
+
+static void refuse(struct fes_sync *sync, struct fes_mirror *mirror, const char *why)
+{
+	char *text;
+
+	if (mirror->state == FES_MIRROR_REFUSED)
+		return;
+	if (asprintf(&text, "%s: %s", mirror->spec_text, why) < 0)
+		text = NULL;
+	fes_log(sync->context, FES_LOG_ERROR, "%s", text ? text : why);
+	fes_mirror_refuse(mirror, text ? text : why);
+	free(text);
+}
+
+static void resolve_mirrors(struct fes_sync *sync)
+{
+	for (size_t i = 0; i < sync->n_mirrors; i++) {
+		struct fes_mirror *mirror = &sync->mirrors[i];
+		struct resolving resolving = {sync->context, mirror};
+		int r = fes_spec_resolve(mirror->spec_text, log_refusal, &resolving, &mirror->spec);
+
+		mirror->resolved = r == 0;
+		if (r < 0)
+			fes_mirror_refuse(mirror, strerror(-r));
+	}
+}
+
+/* Which of two names of one mirror was a slip cannot be known, so none of them is touched. */
+static void refuse_twins(struct fes_sync *sync)
+{
+	for (size_t i = 0; i < sync->n_mirrors; i++) {
+		struct fes_mirror *a = &sync->mirrors[i];
+
+		if (!a->resolved)
+			continue;
+		if (fes_spec_same(&sync->primary_spec, &a->spec)) {
+			refuse(sync, a, "this is the primary itself; it cannot be its own mirror");
+			continue;
+		}
+		for (size_t j = i + 1; j < sync->n_mirrors; j++) {
+			struct fes_mirror *b = &sync->mirrors[j];
+
+			if (!b->resolved || !fes_spec_same(&a->spec, &b->spec))
+				continue;
+			refuse(sync, a, "this mirror is named more than once; name it once");
+			fes_mirror_refuse(b, a->message ? a->message : "named more than once");
+		}
+	}
+}
+
+static int take_locks(struct fes_sync *sync)
+{
+	size_t n = sync->n_mirrors + 1;
+	struct fes_lock_request *requests = calloc(n, sizeof *requests);
+	int r;
+
+	if (!requests)
+		return -ENOMEM;
+	requests[sync->n_mirrors].spec = &sync->primary_spec;
+	for (size_t i = 0; i < sync->n_mirrors; i++) {
+		if (sync->mirrors[i].state != FES_MIRROR_REFUSED)
+			requests[i].spec = &sync->mirrors[i].spec;
+		requests[i].exclusive = !(sync->flags & FES_SYNC_DRY_RUN);
+	}
+	r = fes_locks_take(sync->context, requests, n, &sync->locks);
+	for (size_t i = 0; r == 0 && i < sync->n_mirrors; i++)
+		if (requests[i].result < 0)
+			fes_mirror_refuse(&sync->mirrors[i],
+				"locked by somebody else, or the lock cannot be had");
+	if (r == 0)
+		r = requests[sync->n_mirrors].result;
+	free(requests);
+	return r;
+}
+
+/* ---- the primary ---- */
+
+static int require_content(struct fes_sync *sync)
+{
+	if (fes_node_leads_to_managed(sync->tree->root) || sync->flags & FES_SYNC_FORCE)
+		return 0;
+	fes_volume_report(sync->primary,
+		"holds nothing of what is to be mirrored (%s, ...): is it the right one? Going on would empty the mirrors; --force does",
+		sync->managed.paths[0]);
+	return -ENODATA;
+}
+
+static int open_primary(struct fes_sync *sync)
+{
+	struct fat_check_result check;
+	int r = fes_volume_open_spec(sync->context, &sync->primary_spec, false, &sync->primary, NULL);
+
+	if (r == 0)
+		r = fes_volume_require_sound(sync->primary, &check);
+	if (r == 0)
+		r = fes_tree_read(sync->primary, &sync->managed, &sync->tree);
+	return r < 0 ? r : require_content(sync);
+}
+
+/* ---- mirrors, side by side ---- */
+
+struct job {
+	struct fes_mirror *mirror;
+	const struct fes_run *run;
+	pthread_t thread;
+	bool started;
+};
+
+static void *run_job(void *userdata)
+{
+	struct job *job = userdata;
+
+	fes_mirror_sync(job->mirror, job->run);
+	return NULL;
+}
+
+static void open_mirror(struct fes_sync *sync, struct fes_mirror *mirror)
+{
+	bool writable = !(sync->flags & FES_SYNC_DRY_RUN);
+	int r;
+
+	if (mirror->state == FES_MIRROR_REFUSED)
+		return;
+	r = fes_volume_open_spec(sync->context, &mirror->spec, writable, &mirror->volume,
+		&mirror->message);
+	if (r < 0)
+		fes_mirror_refuse(mirror, strerror(-r));
+}
+
+static int run_mirrors(struct fes_sync *sync, const struct fes_run *run)
+{
+	struct job *jobs = calloc(sync->n_mirrors + 1, sizeof *jobs);
+
+	if (!jobs)
+		return -ENOMEM;
+	for (size_t i = 0; i < sync->n_mirrors; i++) {
+		jobs[i] = (struct job){.mirror = &sync->mirrors[i], .run = run};
+		open_mirror(sync, jobs[i].mirror);
+		if (!jobs[i].mirror->volume)
+			continue;
+		jobs[i].started = pthread_create(&jobs[i].thread, NULL, run_job, &jobs[i]) == 0;
+		if (!jobs[i].started)
+			fes_mirror_sync(jobs[i].mirror, run);
+	}
+	for (size_t i = 0; i < sync->n_mirrors; i++)
+		if (jobs[i].started)
+			(void)pthread_join(jobs[i].thread, NULL);
+	free(jobs);
+	return 0;
+}
+
+static int run_all(struct fes_sync *sync)
+{
+	struct fes_run run = {.context = sync->context, .managed = &sync->managed, .flags = sync->flags};
+	int r = take_locks(sync);
+
+	if (r == 0)
+		r = open_primary(sync);
+	if (r < 0)
+		return r;
+	run.primary = sync->primary;
+	run.tree = sync->tree;
+	r = fes_digester_start(sync->tree, &run.digester);
+	if (r < 0)
+		return r;
+	r = run_mirrors(sync, &run);
+	if (r == 0)
+		r = fes_digester_error(run.digester);
+	fes_digester_stop(run.digester);
+	return r;
+}
+
+int fes_sync_run(struct fes_sync *sync)
+{
+	int r;
+
+	if (!sync->primary_text)
+		return -EINVAL;
+	r = fes_spec_resolve(sync->primary_text, log_message, sync->context, &sync->primary_spec);
+	if (r < 0)
+		return r;
+	resolve_mirrors(sync);
+	refuse_twins(sync);
+	r = run_all(sync);
+	fes_locks_done(&sync->locks);
+	if (sync->primary)
+		fes_volume_release(sync->primary);
+	return r;
+}
