@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <config.h>
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "tools/commands.h"
+
+static void close_volume(struct fes_volume **volume)
+{
+	fes_volume_close(*volume);
+}
+
+static void free_sync(struct fes_sync **sync)
+{
+	fes_sync_free(*sync);
+}
+
+#define CLEANUP_VOLUME __attribute__((cleanup(close_volume)))
+#define CLEANUP_SYNC __attribute__((cleanup(free_sync)))
+
+/* ---- sync, diff, status ---- */
+
+static int configure_sync(const struct command *command, bool dry_run, struct fes_sync *sync)
+{
+	const struct options *options = command->options;
+	int r;
+
+	fes_sync_set_flags(sync, options->sync_flags | (dry_run ? FES_SYNC_DRY_RUN : 0));
+
+	r = fes_sync_set_primary(sync, options->primary);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < command->n_args; i++) {
+		r = fes_sync_add_mirror(sync, command->args[i]);
+		if (r < 0)
+			return r;
+	}
+	for (size_t i = 0; i < options->n_managed; i++) {
+		r = fes_sync_add_managed(sync, options->managed[i]);
+		if (r < 0)
+			return r;
+	}
+	for (size_t i = 0; i < options->n_excluded; i++) {
+		r = fes_sync_add_excluded(sync, options->excluded[i]);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int mirror_status(const struct fes_mirror *mirror, enum report_verb verb)
+{
+	switch (report_mirror_state(mirror, verb)) {
+	case FES_MIRROR_IN_SYNC:
+	case FES_MIRROR_SYNCED:
+		return STATUS_DONE;
+	case FES_MIRROR_DIFFERS:
+		return STATUS_DIFFERENT;
+	case FES_MIRROR_REFUSED:
+	case FES_MIRROR_FAILED:
+		break;
+	}
+	/* To tell that a mirror is refused is what status is for: it has not failed itself. */
+	return verb == REPORT_STATUS ? STATUS_DIFFERENT : STATUS_FAILED;
+}
+
+static int sync_status(const struct fes_sync *sync, enum report_verb verb)
+{
+	size_t n_mirrors = fes_sync_get_n_mirrors(sync);
+	int worst = STATUS_DONE;
+
+	for (size_t i = 0; i < n_mirrors; i++) {
+		int status = mirror_status(fes_sync_get_mirror(sync, i), verb);
+
+		if (status > worst)
+			worst = status;
+	}
+	return worst;
+}
+
+static int run_sync(const struct command *command, enum report_verb verb)
+{
+	CLEANUP_SYNC struct fes_sync *sync = NULL;
+	struct report *report = command->report;
+	int status;
+	int r;
+
+	r = fes_sync_new(command->context, &sync);
+	if (r == 0)
+		r = configure_sync(command, verb != REPORT_SYNC, sync);
+	if (r == -EINVAL)
+		return STATUS_USAGE;
+	if (r < 0) {
+		report->error = r;
+		return STATUS_PRIMARY;
+	}
+
+	r = fes_sync_run(sync);
+	if (r < 0) {
+		report->ops->sync_failed(report, sync, STATUS_PRIMARY);
+		return STATUS_PRIMARY;
+	}
+
+	status = sync_status(sync, verb);
+	report->ops->sync(report, sync, verb, status);
+	return status;
+}
+
+int command_sync(const struct command *command)
+{
+	bool dry_run = (command->options->sync_flags & FES_SYNC_DRY_RUN) != 0;
+
+	return run_sync(command, dry_run ? REPORT_DIFF : REPORT_SYNC);
+}
+
+int command_diff(const struct command *command)
+{
+	return run_sync(command, REPORT_DIFF);
+}
+
+int command_status(const struct command *command)
+{
+	return run_sync(command, REPORT_STATUS);
+}
+
+/* ---- check ---- */
+
+static void report_finding(void *userdata, enum fes_severity severity, const char *message)
+{
+	struct report *report = userdata;
+
+	report->ops->check_finding(report, severity, message);
+}
+
+static enum report_health check_health(int r)
+{
+	if (r < 0)
+		return REPORT_UNREADABLE;
+	if (r == FES_DAMAGE)
+		return REPORT_DAMAGE;
+	if (r == FES_HARMLESS)
+		return REPORT_HARMLESS;
+	return REPORT_CLEAN;
+}
+
+static enum report_health check_volume(const struct command *command, const char *spec)
+{
+	CLEANUP_VOLUME struct fes_volume *volume = NULL;
+	struct report *report = command->report;
+	enum report_health health;
+	int r;
+
+	r = fes_volume_open(command->context, spec, &volume);
+	report->ops->check_begin(report, spec, volume);
+	if (r == 0)
+		r = fes_volume_check(volume, report_finding, report);
+
+	health = check_health(r);
+	report->ops->check_end(report, health);
+	return health;
+}
+
+static int health_status(enum report_health health)
+{
+	switch (health) {
+	case REPORT_CLEAN:
+		return STATUS_DONE;
+	case REPORT_HARMLESS:
+		return STATUS_DIFFERENT;
+	case REPORT_DAMAGE:
+	case REPORT_UNREADABLE:
+		break;
+	}
+	return STATUS_FAILED;
+}
+
+int command_check(const struct command *command)
+{
+	int worst = STATUS_DONE;
+
+	for (size_t i = 0; i < command->n_args; i++) {
+		int status = health_status(check_volume(command, command->args[i]));
+
+		if (status > worst)
+			worst = status;
+	}
+	return worst;
+}
+
+/* ---- ls, cat ---- */
+
+static int report_entry(void *userdata, const struct fes_entry *entry)
+{
+	struct report *report = userdata;
+
+	report->ops->list_entry(report, entry);
+	return 0;
+}
+
+int command_ls(const struct command *command)
+{
+	CLEANUP_VOLUME struct fes_volume *volume = NULL;
+	const char *path = command->n_args > 1 ? command->args[1] : "/";
+	struct report *report = command->report;
+	int r;
+
+	report->ops->list_begin(report, path);
+	r = fes_volume_open(command->context, command->args[0], &volume);
+	if (r < 0)
+		return STATUS_FAILED;
+
+	r = fes_volume_list(volume, path, report_entry, report);
+	if (r < 0)
+		return STATUS_FAILED;
+	report->ops->list_end(report);
+	return STATUS_DONE;
+}
+
+static int write_data(void *userdata, const void *data, size_t len)
+{
+	FILE *out = userdata;
+
+	/* Why is told when stdout is closed; here it only ends the reading. */
+	return fwrite(data, 1, len, out) == len ? 0 : -EIO;
+}
+
+int command_cat(const struct command *command)
+{
+	CLEANUP_VOLUME struct fes_volume *volume = NULL;
+	int r;
+
+	r = fes_volume_open(command->context, command->args[0], &volume);
+	if (r < 0)
+		return STATUS_FAILED;
+
+	r = fes_volume_read(volume, command->args[1], write_data, stdout);
+	return r < 0 ? STATUS_FAILED : STATUS_DONE;
+}

@@ -1,0 +1,473 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <config.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "tools/commands.h"
+#include "tools/text.h"
+
+/*
+ * The command line. Messages go to stderr and begin with the program's name; what a verb found
+ * goes to stdout.
+ */
+
+struct verb {
+	const char *name;
+	int (*run)(const struct command *command); /* NULL: a word kept for a later version */
+	const char *arguments;
+	const char *summary;
+	size_t min_args;
+	size_t max_args;
+	bool syncs; /* needs a primary, understands the options of a sync */
+};
+
+static const struct verb verbs[] = {
+	{"sync", command_sync, "MIRROR...", "make the mirrors equal to the primary (the default)",
+		1, SIZE_MAX, true},
+	{"diff", command_diff, "MIRROR...", "show what a sync would do", 1, SIZE_MAX, true},
+	{"status", command_status, "MIRROR...", "describe the primary and the mirrors", 1,
+		SIZE_MAX, true},
+	{"check", command_check, "VOLUME...", "check volumes for damage, without writing", 1,
+		SIZE_MAX, false},
+	{"ls", command_ls, "VOLUME [PATH]", "list a directory", 1, 2, false},
+	{"cat", command_cat, "VOLUME PATH", "print a file", 2, 2, false},
+	{.name = "list"},
+	{.name = "add"},
+	{.name = "remove"},
+	{.name = "replace"},
+	{.name = "wait"},
+};
+
+enum {
+	N_VERBS = sizeof verbs / sizeof verbs[0],
+	TIMEOUT_MAX = INT_MAX / 1000, /* seconds that fit as milliseconds */
+};
+
+/* ---- messages ---- */
+
+static void complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+static void complain(const char *format, ...)
+{
+	char *message;
+	va_list args;
+	int len;
+
+	va_start(args, format);
+	len = vasprintf(&message, format, args);
+	va_end(args);
+
+	fputs("fatespsync: ", stderr);
+	text_put(stderr, len < 0 ? "out of memory" : message);
+	fputc('\n', stderr);
+	if (len >= 0)
+		free(message);
+}
+
+static void suggest_help(void)
+{
+	fputs("Try 'fatespsync --help' for more information.\n", stderr);
+}
+
+static void print_message(void *userdata, enum fes_log_level level, const char *message)
+{
+	const struct report_style *style = userdata;
+
+	if (level == FES_LOG_WARNING && style->quiet)
+		return;
+	if (level == FES_LOG_INFO && !style->verbose)
+		return;
+	complain("%s", message);
+}
+
+static void print_help(void)
+{
+	puts("Usage: fatespsync [OPTION...] [VERB] [ARGUMENT...]\n"
+		"\n"
+		"Make the EFI System Partitions of a machine equal to its primary one.\n"
+		"\n"
+		"Verbs:");
+	for (size_t i = 0; i < N_VERBS; i++) {
+		if (verbs[i].run)
+			printf("  %-6s %-13s  %s\n", verbs[i].name, verbs[i].arguments,
+				verbs[i].summary);
+	}
+	puts("\n"
+		"MIRROR and VOLUME are a partition's block device; an image file with a FAT\n"
+		"volume; a disk or disk image, whose ESP is taken (PATH:N takes partition N); or\n"
+		"PARTUUID=, UUID=, LABEL=, PARTLABEL=.\n"
+		"\n"
+		"Options of sync, diff and status:\n"
+		"      --primary=VOLUME         copy from this volume; it is never written to\n"
+		"  -n, --dry-run                print what would be done, write nothing\n"
+		"      --manage=PATH            one more directory or file to make equal\n"
+		"      --exclude=PATH           leave this path alone\n"
+		"      --quick                  equal size, times and attributes: equal contents\n"
+		"      --force                  override a refusal that is said to be overridable\n"
+		"\n"
+		"Options:\n"
+		"      --timeout=SEC            wait so long for another run to finish\n"
+		"      --json=pretty|short|off  print JSON\n"
+		"  -q, --quiet                  print failures only\n"
+		"  -v, --verbose                print more\n"
+		"      --no-legend              leave out headlines and totals\n"
+		"  -h, --help                   print this\n"
+		"      --version                print the version\n"
+		"\n"
+		"Exit status: 0 done; 1 differences, or harmless findings; 2 usage; 3 the primary\n"
+		"is unusable; 4 a mirror was refused or failed, a volume is damaged or\n"
+		"unreadable.");
+}
+
+/* ---- options ---- */
+
+enum option_value {
+	OPTION_PRIMARY = 256, /* past every short option */
+	OPTION_MANAGE,
+	OPTION_EXCLUDE,
+	OPTION_QUICK,
+	OPTION_FORCE,
+	OPTION_TIMEOUT,
+	OPTION_JSON,
+	OPTION_NO_LEGEND,
+	OPTION_VERSION,
+};
+
+static const struct option long_options[] = {
+	{"primary", required_argument, NULL, OPTION_PRIMARY},
+	{"dry-run", no_argument, NULL, 'n'},
+	{"manage", required_argument, NULL, OPTION_MANAGE},
+	{"exclude", required_argument, NULL, OPTION_EXCLUDE},
+	{"quick", no_argument, NULL, OPTION_QUICK},
+	{"force", no_argument, NULL, OPTION_FORCE},
+	{"timeout", required_argument, NULL, OPTION_TIMEOUT},
+	{"json", required_argument, NULL, OPTION_JSON},
+	{"quiet", no_argument, NULL, 'q'},
+	{"verbose", no_argument, NULL, 'v'},
+	{"no-legend", no_argument, NULL, OPTION_NO_LEGEND},
+	{"help", no_argument, NULL, 'h'},
+	{"version", no_argument, NULL, OPTION_VERSION},
+	{NULL, 0, NULL, 0},
+};
+
+/* What main() does after an option or all of them: go on, or exit with a status. */
+enum {
+	GO_ON = -1,
+};
+
+static const char *option_name(int value)
+{
+	for (const struct option *option = long_options; option->name; option++) {
+		if (option->val == value)
+			return option->name;
+	}
+	return NULL;
+}
+
+/* Digits only: strtoul() alone would take blanks, signs and the empty string. */
+static int parse_number(const char *text, unsigned max, unsigned *ret)
+{
+	unsigned long number;
+
+	if (!*text || text[strspn(text, "0123456789")] != '\0')
+		return -EINVAL;
+	errno = 0;
+	number = strtoul(text, NULL, 10);
+	if (errno == ERANGE || number > max)
+		return -ERANGE;
+
+	*ret = (unsigned)number;
+	return 0;
+}
+
+static int take_timeout(struct options *options, const char *text)
+{
+	if (parse_number(text, TIMEOUT_MAX, &options->timeout) < 0) {
+		complain("--timeout=%s: not a number of seconds from 0 to %d", text, TIMEOUT_MAX);
+		suggest_help();
+		return STATUS_USAGE;
+	}
+	options->has_timeout = true;
+	return GO_ON;
+}
+
+static int take_json(struct options *options, const char *text)
+{
+	static const struct {
+		const char *name;
+		enum report_json json;
+	} modes[] = {
+		{"pretty", REPORT_JSON_PRETTY},
+		{"short", REPORT_JSON_SHORT},
+		{"off", REPORT_JSON_OFF},
+	};
+
+	if (strcmp(text, "help") == 0) {
+		for (size_t i = 0; i < sizeof modes / sizeof modes[0]; i++)
+			puts(modes[i].name);
+		return STATUS_DONE;
+	}
+
+	for (size_t i = 0; i < sizeof modes / sizeof modes[0]; i++) {
+		if (strcmp(text, modes[i].name) == 0) {
+			options->style.json = modes[i].json;
+			return GO_ON;
+		}
+	}
+	complain("--json=%s: not one of pretty, short, off", text);
+	suggest_help();
+	return STATUS_USAGE;
+}
+
+static int refuse_option(char **argv)
+{
+	/* getopt(3) leaves 0 for an unknown long option, its value where it takes no argument. */
+	if (optopt == 0)
+		complain("unknown or ambiguous option '%s'", argv[optind - 1]);
+	else if (option_name(optopt))
+		complain("option '--%s' takes no argument", option_name(optopt));
+	else
+		complain("unknown option '-%c'", optopt);
+	suggest_help();
+	return STATUS_USAGE;
+}
+
+static int refuse_missing_argument(void)
+{
+	complain("option '--%s' needs an argument", option_name(optopt));
+	suggest_help();
+	return STATUS_USAGE;
+}
+
+/* The options that mean nothing to check, ls and cat. Returns whether @value was one. */
+static bool take_sync_option(struct options *options, int value)
+{
+	switch (value) {
+	case OPTION_PRIMARY:
+		options->primary = optarg;
+		break;
+	case OPTION_MANAGE:
+		options->managed[options->n_managed++] = optarg;
+		break;
+	case OPTION_EXCLUDE:
+		options->excluded[options->n_excluded++] = optarg;
+		break;
+	case OPTION_QUICK:
+		options->sync_flags |= FES_SYNC_QUICK;
+		break;
+	case OPTION_FORCE:
+		options->sync_flags |= FES_SYNC_FORCE;
+		break;
+	case 'n':
+		options->sync_flags |= FES_SYNC_DRY_RUN;
+		break;
+	default:
+		return false;
+	}
+	options->sync_option = option_name(value);
+	return true;
+}
+
+static int take_option(struct options *options, int value, char **argv)
+{
+	if (take_sync_option(options, value))
+		return GO_ON;
+
+	switch (value) {
+	case OPTION_TIMEOUT:
+		return take_timeout(options, optarg);
+	case OPTION_JSON:
+		return take_json(options, optarg);
+	case 'q':
+		options->style.quiet = true;
+		return GO_ON;
+	case 'v':
+		options->style.verbose = true;
+		return GO_ON;
+	case OPTION_NO_LEGEND:
+		options->style.no_legend = true;
+		return GO_ON;
+	case 'h':
+		print_help();
+		return STATUS_DONE;
+	case OPTION_VERSION:
+		printf("fatespsync %s\n", fes_version());
+		return STATUS_DONE;
+	case ':':
+		return refuse_missing_argument();
+	default:
+		return refuse_option(argv);
+	}
+}
+
+static int parse_options(int argc, char **argv, struct options *options)
+{
+	int status = GO_ON;
+	int value;
+
+	opterr = 0;
+	while (status == GO_ON) {
+		value = getopt_long(argc, argv, ":nqvh", long_options, NULL);
+		if (value < 0)
+			break;
+		status = take_option(options, value, argv);
+	}
+	return status;
+}
+
+/* No more paths can be given than there are arguments. */
+static int init_options(struct options *options, int argc)
+{
+	size_t n = (size_t)argc;
+
+	options->managed = calloc(n, sizeof *options->managed);
+	options->excluded = calloc(n, sizeof *options->excluded);
+	if (!options->managed || !options->excluded)
+		return -ENOMEM;
+	return 0;
+}
+
+static void free_options(struct options *options)
+{
+	free(options->managed);
+	free(options->excluded);
+}
+
+/* ---- verbs ---- */
+
+/* The verb named @word, or NULL. */
+static const struct verb *find_verb(const char *word)
+{
+	for (size_t i = 0; i < N_VERBS; i++) {
+		if (strcmp(word, verbs[i].name) == 0)
+			return &verbs[i];
+	}
+	return NULL;
+}
+
+/* Returns GO_ON, or STATUS_USAGE after having said why. */
+static int check_usage(const struct verb *verb, const struct options *options, size_t n_args)
+{
+	if (!verb->run)
+		complain("the verb '%s' is not known (a file of this name is written ./%s)",
+			verb->name, verb->name);
+	else if (!verb->syncs && options->sync_option)
+		complain("option '--%s' is not known to %s", options->sync_option, verb->name);
+	else if (verb->syncs && !options->primary)
+		complain("no primary: name the volume to copy from with --primary=VOLUME");
+	else if (n_args < verb->min_args || n_args > verb->max_args)
+		complain("usage: fatespsync [OPTION...] %s %s", verb->name, verb->arguments);
+	else if (verb->run == command_cat && options->style.json != REPORT_JSON_OFF)
+		complain("cat prints the bytes of the file, not JSON");
+	else
+		return GO_ON;
+
+	suggest_help();
+	return STATUS_USAGE;
+}
+
+static int run_verb(const struct verb *verb, struct options *options, char **args,
+	size_t n_args)
+{
+	struct command command = {.options = options, .args = args, .n_args = n_args};
+	int status = STATUS_FAILED;
+	int r;
+
+	r = fes_new(&command.context);
+	if (r == 0)
+		r = report_new(&options->style, &command.report);
+	if (r == 0) {
+		fes_set_log(command.context, print_message, &options->style);
+		if (options->has_timeout)
+			fes_set_timeout(command.context, options->timeout);
+		status = verb->run(&command);
+		r = report_finish(command.report);
+	}
+	report_free(command.report);
+	fes_free(command.context);
+
+	if (r < 0) {
+		complain("%s", strerror(-r));
+		return status > STATUS_DONE ? status : STATUS_FAILED;
+	}
+	return status;
+}
+
+static int run(int argc, char **argv, struct options *options)
+{
+	const struct verb *verb = NULL;
+	int status;
+
+	if (init_options(options, argc) < 0) {
+		complain("%s", strerror(ENOMEM));
+		return STATUS_FAILED;
+	}
+
+	status = parse_options(argc, argv, options);
+	if (status != GO_ON)
+		return status;
+
+	if (optind < argc)
+		verb = find_verb(argv[optind]);
+	if (verb)
+		optind++;
+	else
+		verb = &verbs[0];
+
+	status = check_usage(verb, options, (size_t)(argc - optind));
+	if (status != GO_ON)
+		return status;
+	return run_verb(verb, options, argv + optind, (size_t)(argc - optind));
+}
+
+/* A full disk or a vanished reader often shows only when the last bytes leave the buffer. */
+static int close_output(int status)
+{
+	bool failed = ferror(stdout) != 0;
+
+	errno = 0;
+	if (fflush(stdout) == 0 && fclose(stdout) == 0 && !failed)
+		return status;
+
+	/* A write that failed long ago has left no reason. */
+	if (errno != 0)
+		complain("cannot write to the standard output: %s", strerror(errno));
+	else
+		complain("cannot write to the standard output");
+	return STATUS_FAILED;
+}
+
+/*
+ * A standard stream that is closed must not become the number of a device that is opened later,
+ * or messages would be written to that device. Writing to what is opened here fails.
+ */
+static int occupy_standard_streams(void)
+{
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+		/* The lowest free number is taken, and those below @fd are not free. */
+		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDONLY) < 0)
+			return -errno;
+	}
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	struct options options = {0};
+	int status;
+
+	if (occupy_standard_streams() < 0)
+		return STATUS_FAILED;
+
+	status = run(argc, argv, &options);
+	free_options(&options);
+	return close_output(status);
+}
