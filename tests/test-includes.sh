@@ -1,0 +1,89 @@
+#!/bin/sh
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# Arrows point downwards only: tools -> lib -> fat. Devices are touched in one file, and below
+# tools/ nothing prints or exits. HACKING.md says why.
+
+set -eu
+
+: "${srcdir:=.}" "${CC:=cc}"
+cd "$srcdir"
+failed=0
+
+fail() {
+	printf '%s\n' "$*"
+	failed=1
+}
+
+# includes_of FOLDER: every quoted include below it, as "file:line:path".
+includes_of() {
+	grep -Hn '^[[:space:]]*#[[:space:]]*include[[:space:]]*"' "$1"/*.[ch] |
+		sed 's/#[[:space:]]*include[[:space:]]*"\([^"]*\)".*/\1/; s/:[[:space:]]*\([^:]*\)$/:\1/'
+}
+
+# may_include FOLDER REGEX: all that is quoted in FOLDER matches.
+may_include() {
+	folder=$1
+	allowed=$2
+	found=$(includes_of "$folder" | grep -vE ":($allowed)\$") || return 0
+	fail "$folder/ may include only $allowed:
+$found"
+}
+
+# calls PATTERN FILE...: lines outside comments that match, as "file:line:text".
+calls() {
+	pattern=$1
+	shift
+	awk -v pattern="$pattern" '
+		FNR == 1 { comment = 0 }
+		{
+			line = $0
+			gsub(/\/\*([^*]|\*+[^*\/])*\*+\//, "", line)
+			if (comment) {
+				if (!index(line, "*/"))
+					next
+				sub(/^.*\*\//, "", line)
+				comment = 0
+			}
+			if (index(line, "/*")) {
+				sub(/\/\*.*$/, "", line)
+				comment = 1
+			}
+			sub(/\/\/.*$/, "", line)
+			if ((" " line) ~ ("[^A-Za-z0-9_](" pattern ")"))
+				print FILENAME ":" FNR ":" $0
+		}' "$@"
+}
+
+may_include fat 'fat/[a-z_-]+\.h'
+may_include lib '(lib|fat)/[a-z_-]+\.h'
+may_include tools 'lib/fatespsync\.h|tools/[a-z_-]+\.h'
+if grep -n '#[[:space:]]*include[[:space:]]*"' lib/fatespsync.h; then
+	fail "the public header includes one that is not installed"
+fi
+
+for file in fat/*.c lib/*.c tools/*.c tests/*.c; do
+	first=$(grep -m1 '^#include' "$file" || true)
+	[ "$first" = '#include <config.h>' ] || fail "$file: the first include is not <config.h>"
+done
+
+for header in fat/*.h lib/*.h tools/*.h tests/*.h; do
+	# -w: "#pragma once" in a main file is worth a warning to compilers.
+	# shellcheck disable=SC2086 # CC is a command with its options
+	$CC -D_GNU_SOURCE -w -fsyntax-only -I. -x c "$header" || fail "$header does not compile alone"
+done
+
+devices='(preadv?2?|pwritev?2?|fdatasync|fsync|syncfs|sync_file_range|flock|ioctl)[ \t]*\\(|BLK[A-Z]+[A-Z0-9]*[^A-Za-z0-9_]'
+for file in fat/*.[ch] lib/*.[ch] tools/*.[ch]; do
+	[ "$file" != fat/blkdev_file.c ] || continue
+	found=$(calls "$devices" "$file")
+	[ -z "$found" ] || fail "device calls belong in fat/blkdev_file.c:
+$found"
+done
+
+printing='(v?f?printf|v?dprintf|puts|fputs|putchar|putc|fputc|perror|psignal|exit|_exit|_Exit|quick_exit|abort)[ \t]*\\('
+found=$(calls "$printing" fat/*.[ch] lib/*.[ch])
+[ -z "$found" ] || fail "nothing below tools/ prints or exits:
+$found"
+
+exit $failed
