@@ -466,7 +466,7 @@ static int prepare_set(struct fat_txn *txn, const struct fat_op *op,
 static int add_set(struct fat_txn *txn, struct fat_op *op, struct fat_dir_image *image)
 {
 	uint8_t set[FAT_SET_MAX_SLOTS * FAT_SLOT_LEN];
-	uint32_t n = op->item->n_slots, slot;
+	uint32_t n = op->item->n_slots, slot = 0;
 	int r = prepare_set(txn, op, image, set);
 
 	while (r == 0 && (slot = find_room(txn, image, set, n)) == FREE_RUN_NONE)

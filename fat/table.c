@@ -385,7 +385,7 @@ int fat_table_read_raw(struct fat_volume *vol, unsigned copy, uint32_t cluster, 
 
 int fat_table_read_head(struct fat_volume *vol, unsigned copy, uint32_t ret[2])
 {
-	uint32_t head[2];
+	uint32_t head[2] = {0};
 
 	for (uint32_t i = 0; i < 2; i++) {
 		int r = fat_table_read_raw(vol, copy, i, &head[i]);

@@ -111,7 +111,7 @@ static int list_dir(struct lister *lister, const struct fes_node *p, const struc
 			else if (lister->c->twin[pc->id])
 				r = list_dir(lister, pc, lister->c->twin[pc->id]);
 			i++;
-		} else {
+		} else if (mc) {
 			bool lost = mc->role != FES_FOREIGN && !lister->c->back[mc->id];
 
 			r = lost ? list_removed(lister, mc) : 0;

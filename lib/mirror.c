@@ -110,7 +110,7 @@ static int primary_unchanged(void *userdata)
 {
 	const struct work *work = userdata;
 	struct fes_volume *primary = work->run->primary;
-	struct fes_tree *now;
+	struct fes_tree *now = NULL;
 	bool same;
 	int r = fat_reread_table(primary->fat);
 
