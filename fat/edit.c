@@ -17,12 +17,13 @@
  * add      one step where the set finds room in one unit. Else the long-name slots in other
  *          units first (orphans until the short entry is there), the unit with the short entry last.
  *          Deleted slots bridge a gap before the first unit that is used.
+ * rename   one step, where the old set lies in one unit that has room for the new one.
  * remove   the unit with the short entry first, then long-name slots in other units.
  *
  * Live slots after an end marker do not occur: fat_check() calls that damage.
  */
 
-enum { FREE_RUN_NONE = UINT32_MAX };
+#define NO_SLOT UINT32_MAX
 
 static uint32_t slots_per_unit(const struct fat_txn *txn)
 {
@@ -248,14 +249,14 @@ static bool in_one_unit(uint32_t slot, uint32_t n, uint32_t per_unit)
 static uint32_t find_room(const struct fat_txn *txn, const struct fat_dir_image *image,
 	const uint8_t *set, uint32_t n)
 {
-	uint32_t per_unit = slots_per_unit(txn), straddling = FREE_RUN_NONE;
+	uint32_t per_unit = slots_per_unit(txn), straddling = NO_SLOT;
 
 	for (uint32_t slot = 0; slot + n <= image->n_slots; slot++) {
 		if (!fits_at(image, slot, set, n))
 			continue;
 		if (in_one_unit(slot, n, per_unit))
 			return slot;
-		if (straddling == FREE_RUN_NONE)
+		if (straddling == NO_SLOT)
 			straddling = slot;
 	}
 	return straddling;
@@ -420,9 +421,12 @@ static int grow(struct fat_txn *txn, struct fat_op *op, struct fat_dir_image *im
 	return r < 0 ? r : append_to_image(txn, image, cluster);
 }
 
-/* The entry set as it shall stand: cluster filled in, short name changed if it is taken. */
+/*
+ * The entry set as it shall stand: cluster filled in, short name changed if it is taken by
+ * another than the entry at short slot @except.
+ */
 static int prepare_set(struct fat_txn *txn, const struct fat_op *op,
-	const struct fat_dir_image *image, uint8_t *set)
+	const struct fat_dir_image *image, uint32_t except, uint8_t *set)
 {
 	const struct fat_item *item = op->item;
 	size_t len = (size_t)item->n_slots * FAT_SLOT_LEN;
@@ -435,8 +439,9 @@ static int prepare_set(struct fat_txn *txn, const struct fat_op *op,
 	int r = names ? 0 : -ENOMEM;
 
 	while (r == 0 && fat_set_next(image->bytes, image->n_slots, &slot, &other) > 0)
-		r = fat_names_enter_fixed(names, slot_at(image, other.short_slot + 1 - other.n_slots),
-			other.n_slots);
+		if (other.short_slot != except)
+			r = fat_names_enter_fixed(names,
+				slot_at(image, other.short_slot + 1 - other.n_slots), other.n_slots);
 	if (r == 0)
 		r = fat_names_enter_name(names, item->slots, item->n_slots);
 	if (r == 0)
@@ -467,14 +472,58 @@ static int add_set(struct fat_txn *txn, struct fat_op *op, struct fat_dir_image 
 {
 	uint8_t set[FAT_SET_MAX_SLOTS * FAT_SLOT_LEN];
 	uint32_t n = op->item->n_slots, slot = 0;
-	int r = prepare_set(txn, op, image, set);
+	int r = prepare_set(txn, op, image, NO_SLOT, set);
 
-	while (r == 0 && (slot = find_room(txn, image, set, n)) == FREE_RUN_NONE)
+	while (r == 0 && (slot = find_room(txn, image, set, n)) == NO_SLOT)
 		r = grow(txn, op, image, n);
 	if (r < 0)
 		return r;
 	op->place.short_slot = slot + n - 1;
 	return put_set(txn, op, image, slot, set, n);
+}
+
+/* ---- rename ---- */
+
+/* The lowest run of @n slots in [from, end) that are free or belong to the old set; or NO_SLOT. */
+static uint32_t find_room_beside(const struct fat_dir_image *image, uint32_t from, uint32_t end,
+	const struct fat_set *old, uint32_t n)
+{
+	uint32_t run = 0;
+
+	for (uint32_t slot = from; slot < end; slot++) {
+		uint8_t first = *slot_at(image, slot);
+		bool is_old = slot <= old->short_slot && slot + old->n_slots > old->short_slot;
+
+		run = is_old || first == FAT_SLOT_DELETED || first == FAT_SLOT_END ? run + 1 : 0;
+		if (run == n)
+			return slot + 1 - n;
+	}
+	return NO_SLOT;
+}
+
+static int rename_set(struct fat_txn *txn, struct fat_op *op, struct fat_dir_image *image)
+{
+	uint8_t set[FAT_SET_MAX_SLOTS * FAT_SLOT_LEN], unit[4096];
+	uint32_t per_unit = slots_per_unit(txn), n = op->item->n_slots, first, slot;
+	struct fat_set old;
+	int r;
+
+	if (!set_of_short_slot(image, op->place.short_slot, &old))
+		return -EINVAL;
+	first = old.short_slot / per_unit * per_unit;
+	slot = find_room_beside(image, first, first + per_unit, &old, n);
+	if (slot == NO_SLOT || old.short_slot + 1 - old.n_slots < first)
+		return -EXDEV;
+	r = prepare_set(txn, op, image, old.short_slot, set);
+	if (r < 0)
+		return r;
+	op->old_cluster = op->item->first_cluster;
+	memcpy(unit, slot_at(image, first), (size_t)per_unit * FAT_SLOT_LEN);
+	for (uint32_t i = old.short_slot + 1 - old.n_slots; i <= old.short_slot; i++)
+		unit[(size_t)(i - first) * FAT_SLOT_LEN] = FAT_SLOT_DELETED;
+	memcpy(unit + (size_t)(slot - first) * FAT_SLOT_LEN, set, (size_t)n * FAT_SLOT_LEN);
+	op->place.short_slot = slot + n - 1;
+	return push_write(txn, op, image, first, per_unit, unit);
 }
 
 static struct fat_item *earlier_item(const struct fat_txn *txn, const struct fat_op *op)
@@ -495,6 +544,8 @@ int fat_edit_layout(struct fat_txn *txn, struct fat_op *op)
 		return r;
 	if (op->kind == FAT_OP_ADD)
 		return add_set(txn, op, &editable->image);
+	if (op->kind == FAT_OP_RENAME)
+		return rename_set(txn, op, &editable->image);
 	op->old_item = earlier_item(txn, op);
 	return op->kind == FAT_OP_REPLACE ? replace(txn, op, &editable->image)
 					  : remove_set(txn, op, &editable->image);

@@ -269,12 +269,15 @@ struct fat_place {
  * replace: the entry at @place gets cluster, size, attributes and times of @item, in one sector
  *          write; its names stay. Replacing the same entry again is a later version of it.
  * add:     a new entry set in the directory @place.
+ * rename:  the entry at @place becomes the entry set of @item, names and all, in one sector
+ *          write. Where slots of that sector do not allow it, fat_txn_layout() says -EXDEV.
  * remove:  the entry set of @place goes away.
  *
  * Return 0 or -ENOMEM; what stands in the way is found by fat_txn_layout().
  */
 int fat_txn_replace(struct fat_txn *txn, const struct fat_place *place, struct fat_item *item);
 int fat_txn_add(struct fat_txn *txn, const struct fat_place *place, struct fat_item *item);
+int fat_txn_rename(struct fat_txn *txn, const struct fat_place *place, struct fat_item *item);
 int fat_txn_remove(struct fat_txn *txn, const struct fat_place *place);
 
 struct fat_space {
@@ -286,8 +289,8 @@ struct fat_space {
  * Find a place for everything, in memory. Writes nothing.
  *
  * @ret is set on success and with -ENOSPC for want of clusters. Returns 0, -ENOSPC (reported
- * unless @ret->needed > @ret->free, which the caller can put better), -EEXIST, -EUCLEAN,
- * -ENOMEM or a device error.
+ * unless @ret->needed > @ret->free, which the caller can put better), -EXDEV (not reported),
+ * -EEXIST, -EUCLEAN, -ENOMEM or a device error.
  */
 int fat_txn_layout(struct fat_txn *txn, struct fat_space *ret);
 

@@ -171,6 +171,11 @@ int fat_txn_add(struct fat_txn *txn, const struct fat_place *place, struct fat_i
 	return push_op(txn, FAT_OP_ADD, place, item);
 }
 
+int fat_txn_rename(struct fat_txn *txn, const struct fat_place *place, struct fat_item *item)
+{
+	return push_op(txn, FAT_OP_RENAME, place, item);
+}
+
 int fat_txn_remove(struct fat_txn *txn, const struct fat_place *place)
 {
 	return push_op(txn, FAT_OP_REMOVE, place, NULL);

@@ -54,6 +54,7 @@ struct fat_step {
 enum fat_op_kind {
 	FAT_OP_REPLACE,
 	FAT_OP_ADD,
+	FAT_OP_RENAME,
 	FAT_OP_REMOVE,
 };
 

@@ -18,16 +18,13 @@ struct builder {
 	struct fat_txn *txn;
 	struct fat_item **files;     /* [primary id]: the item of a new file, shared by versions */
 	struct fat_source **sources; /* [primary id] */
+	bool copies_renamed; /* in mixed directories, where one write cannot do it */
 };
 
 /* ---- items ---- */
 
-static struct fat_item *build_file(struct builder *b, const struct fes_node *p)
+static struct fat_item *build_new_file(struct builder *b, const struct fes_node *p)
 {
-	const struct fes_node *chain = b->apply->plan->chain[p->id];
-
-	if (chain)
-		return fat_item_keep(b->txn, p->slots, p->n_slots, chain->first_cluster, false);
 	if (b->files[p->id])
 		return b->files[p->id];
 	if (p->size > 0) {
@@ -37,6 +34,15 @@ static struct fat_item *build_file(struct builder *b, const struct fes_node *p)
 	}
 	b->files[p->id] = fat_item_file(b->txn, p->slots, p->n_slots, b->sources[p->id]);
 	return b->files[p->id];
+}
+
+static struct fat_item *build_file(struct builder *b, const struct fes_node *p)
+{
+	const struct fes_node *chain = b->apply->plan->chain[p->id];
+
+	if (chain)
+		return fat_item_keep(b->txn, p->slots, p->n_slots, chain->first_cluster, false);
+	return build_new_file(b, p);
 }
 
 static int by_slot(const void *a, const void *b)
@@ -151,6 +157,31 @@ static int replace(struct builder *b, const struct fes_site *site, struct fat_it
 	return item ? fat_txn_replace(b->txn, &place, item) : -ENOMEM;
 }
 
+/* FAT cannot hold two names that differ only in case: then the old one goes first. */
+static int copy_renamed(struct builder *b, const struct fes_site *site)
+{
+	struct fat_place old = place_of(site->m->parent, site->m), dir = place_of(site->m->parent, NULL);
+	struct fat_item *item = build_new_file(b, site->p);
+	bool clash = fat_name_equal(site->p->name, site->m->name);
+	int r = item ? 0 : -ENOMEM;
+
+	if (r == 0 && clash)
+		r = fat_txn_remove(b->txn, &old);
+	if (r == 0)
+		r = fat_txn_add(b->txn, &dir, item);
+	if (r == 0 && !clash)
+		r = fat_txn_remove(b->txn, &old);
+	return r;
+}
+
+static int rename_file(struct builder *b, const struct fes_site *site)
+{
+	struct fat_place place = place_of(site->m->parent, site->m);
+	struct fat_item *item = build_file(b, site->p);
+
+	return item ? fat_txn_rename(b->txn, &place, item) : -ENOMEM;
+}
+
 static int build_site(struct builder *b, const struct fes_site *site)
 {
 	const struct fes_node *p = site->p, *m = site->m;
@@ -166,6 +197,8 @@ static int build_site(struct builder *b, const struct fes_site *site)
 	case FES_SITE_TOUCH:
 		item = fat_item_keep(b->txn, p->slots, p->n_slots, m->first_cluster, false);
 		return replace(b, site, item);
+	case FES_SITE_RENAME:
+		return b->copies_renamed ? copy_renamed(b, site) : rename_file(b, site);
 	case FES_SITE_ADD:
 		place = place_of(m, NULL);
 		item = build_child(b, p, &skip);
@@ -177,7 +210,7 @@ static int build_site(struct builder *b, const struct fes_site *site)
 	return -EINVAL;
 }
 
-static int builder_begin(struct builder *b, const struct fes_apply *apply)
+static int builder_begin(struct builder *b, const struct fes_apply *apply, bool copies_renamed)
 {
 	const struct fes_comparison *c = apply->plan->comparison;
 
@@ -186,6 +219,7 @@ static int builder_begin(struct builder *b, const struct fes_apply *apply)
 		.c = c,
 		.primary = c->primary->volume,
 		.mirror = c->mirror->volume,
+		.copies_renamed = copies_renamed,
 	};
 	b->files = calloc(c->primary->n_nodes, sizeof(*b->files));
 	b->sources = calloc(c->primary->n_nodes, sizeof(*b->sources));
@@ -240,15 +274,13 @@ static int find_room(const struct fes_apply *apply, struct fat_space space, bool
 	return -ENOSPC;
 }
 
-int fes_apply_plan(const struct fes_apply *apply, bool *ret_short)
+static int apply_plan(const struct fes_apply *apply, bool copies_renamed, bool *ret_short)
 {
 	const struct fes_plan *plan = apply->plan;
 	struct fat_space space = {0};
 	struct builder b;
-	int r = builder_begin(&b, apply);
+	int r = builder_begin(&b, apply, copies_renamed);
 
-	if (ret_short)
-		*ret_short = false;
 	for (size_t i = 0; r == 0 && i < plan->n_sites; i++)
 		r = build_site(&b, &plan->sites[i]);
 	if (r == 0)
@@ -259,6 +291,16 @@ int fes_apply_plan(const struct fes_apply *apply, bool *ret_short)
 		r = run(&b);
 	builder_end(&b);
 	return r;
+}
+
+int fes_apply_plan(const struct fes_apply *apply, bool *ret_short)
+{
+	int r;
+
+	if (ret_short)
+		*ret_short = false;
+	r = apply_plan(apply, false, ret_short);
+	return r == -EXDEV ? apply_plan(apply, true, ret_short) : r;
 }
 
 /*
@@ -274,7 +316,7 @@ int fes_apply_removals(const struct fes_apply *apply)
 
 	if (r < 0)
 		return r;
-	r = builder_begin(&b, apply);
+	r = builder_begin(&b, apply, false);
 	for (size_t i = 0; r == 0 && i < removals.n; i++) {
 		struct fat_place place = place_of(removals.nodes[i]->parent, removals.nodes[i]);
 

@@ -213,6 +213,7 @@ enum fes_site_kind {
 	FES_SITE_REBUILD, /* directory m becomes a new version of directory p */
 	FES_SITE_REPLACE, /* file m gets the contents of file p */
 	FES_SITE_TOUCH,   /* m gets attributes and times of p */
+	FES_SITE_RENAME,  /* file m becomes file p of the same directory */
 	FES_SITE_ADD,     /* p comes into the mirror's directory @m */
 	FES_SITE_REMOVE,  /* m goes */
 };

@@ -101,6 +101,52 @@ static void assign_chains(struct fes_plan *plan, const struct fes_node *p,
 	}
 }
 
+/* ---- in mixed directories: an entry to be added that is one to be removed ---- */
+
+static bool is_renamed(const struct fes_plan *plan, const struct fes_site *add,
+	const struct fes_site *remove)
+{
+	const struct fes_comparison *c = plan->comparison;
+	const struct fes_node *p = add->p, *m = remove->m;
+
+	return remove->kind == FES_SITE_REMOVE && remove->phase == add->phase &&
+		m->parent == add->m && !m->directory && m->size == p->size && c->m_has[m->id] &&
+		fes_digest_equal(c->p_digest[p->id], c->m_digest[m->id]);
+}
+
+static void drop_site(struct fes_plan *plan, size_t i)
+{
+	memmove(&plan->sites[i], &plan->sites[i + 1], (plan->n_sites - i - 1) * sizeof *plan->sites);
+	plan->n_sites--;
+}
+
+static void join_sites(struct fes_plan *plan, struct fes_site *add)
+{
+	for (size_t i = 0; i < plan->n_sites; i++) {
+		struct fes_node *m = plan->sites[i].m;
+
+		if (!is_renamed(plan, add, &plan->sites[i]))
+			continue;
+		add->kind = FES_SITE_RENAME;
+		add->m = m;
+		plan->chain[add->p->id] = m;
+		plan->moved[m->id] = true;
+		drop_site(plan, i);
+		return;
+	}
+}
+
+static void join_all_sites(struct fes_plan *plan)
+{
+	for (size_t i = plan->n_sites; i-- > 0;) {
+		struct fes_site *site = &plan->sites[i];
+
+		if (i < plan->n_sites && site->kind == FES_SITE_ADD && !site->p->directory &&
+			plan->comparison->p_has[site->p->id])
+			join_sites(plan, site);
+	}
+}
+
 int fes_plan_find_renames(struct fes_plan *plan)
 {
 	struct lender *lenders = malloc((plan->comparison->mirror->n_nodes + 1) * sizeof *lenders);
@@ -119,5 +165,6 @@ int fes_plan_find_renames(struct fes_plan *plan)
 		assign_chains(plan, site->p, lenders, n);
 	}
 	free(lenders);
+	join_all_sites(plan);
 	return 0;
 }
