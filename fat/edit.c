@@ -337,9 +337,16 @@ static bool tail_straddles(const struct fat_txn *txn, uint32_t tail)
 }
 
 /*
- * A cluster to grow by in @ret, 0 when there is none that can be linked safely: links_in_one_write()
- * counts on an end mark of 0xFFF, where 0xFF8 to 0xFFE are end marks as well.
+ * Whether the entry of the tail will be 0xFFF, which links_in_one_write() counts on, when it is
+ * linked: 0xFF8 to 0xFFE are end marks as well. A link in the second copy, left by an interrupted
+ * run, is cut before.
  */
+static bool will_end(const struct fat12_tail *at, unsigned copy, uint32_t raw)
+{
+	return raw == 0xfff || (copy > 0 && raw < 0xff7 && links_in_one_write(raw, at));
+}
+
+/* A cluster to grow by in @ret, 0 when there is none that can be linked safely. */
 static int take_successor(struct fat_txn *txn, uint32_t tail, uint32_t *ret)
 {
 	bool straddles = tail_straddles(txn, tail);
@@ -350,7 +357,7 @@ static int take_successor(struct fat_txn *txn, uint32_t tail, uint32_t *ret)
 		uint32_t raw;
 		int r = fat_table_read_raw(txn->vol, copy, tail, &raw);
 
-		if (r < 0 || raw != 0xfff)
+		if (r < 0 || !will_end(&at, copy, raw))
 			return r;
 	}
 	*ret = fat_space_map_take_one(txn->space, straddles ? links_in_one_write : any_cluster, &at);

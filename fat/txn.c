@@ -15,7 +15,9 @@
  * with everything below it into free clusters, and one write of one sector in its parent changes
  * the first cluster in one 32-byte entry.
  *
- *   prepare  New file contents and directories go into clusters that no entry reaches. Barrier.
+ *   prepare  Where an interrupted run made a directory grow in the last copy only, that copy is
+ *            made to end it like the first. Barrier.
+ *            New file contents and directories go into clusters that no entry reaches. Barrier.
  *            Their chains go into the FAT copies, the last copy first, a barrier after each, so
  *            that one copy is whole at any time. Lost clusters are freed along with that.
  *            Power cut: lost clusters, copies that differ only there.
@@ -272,6 +274,35 @@ static int touch_difference(struct fat_volume *vol, uint32_t cluster, uint32_t v
 	return 0;
 }
 
+static int touch_if_used(struct fat_volume *vol, uint32_t cluster, uint32_t value, void *userdata)
+{
+	(void)value;
+	(void)userdata;
+	if (fat_bit_get(vol->reachable, cluster))
+		fat_table_touch(vol, cluster);
+	return 0;
+}
+
+/*
+ * Where an interrupted run made a directory grow, it goes on in the second FAT copy only, into a
+ * cluster that counts as lost and may be the next to be written to. So that link goes first.
+ */
+static int cut_stale_links(struct fat_volume *vol)
+{
+	int r;
+
+	if (!vol->check.fat_copies_differ || vol->geo.n_fats < 2)
+		return 0;
+	fat_table_clean(vol);
+	r = fat_table_compare(vol, 1, touch_if_used, NULL);
+	if (r == 0)
+		r = write_copy(vol, 1);
+	if (r == 0)
+		r = fat_table_verify(vol, 1);
+	fat_table_clean(vol);
+	return r;
+}
+
 /* What an interrupted run left: lost clusters, and FAT copies that are not alike. */
 static int tidy_table(struct fat_volume *vol)
 {
@@ -320,8 +351,10 @@ static int prepare_data(struct fat_txn *txn)
 static int prepare(struct fat_txn *txn)
 {
 	struct fat_volume *vol = txn->vol;
-	int r = prepare_data(txn);
+	int r = cut_stale_links(vol);
 
+	if (r == 0)
+		r = prepare_data(txn);
 	if (r < 0)
 		return r;
 	fat_table_clean(vol);
