@@ -274,7 +274,9 @@ int fes_plan_list_changes(struct fes_plan *plan);
 /* The text of a mirror's loader entries, to tell what they may refer to. */
 struct fes_references;
 
-int fes_references_read(const struct fes_tree *mirror, struct fes_references **ret);
+/* @ignored [mirror id] (may be NULL): entries that do not count. */
+int fes_references_read(const struct fes_tree *mirror, const bool *ignored,
+	struct fes_references **ret);
 void fes_references_free(struct fes_references *references);
 
 /*
@@ -287,7 +289,8 @@ bool fes_references_has(const struct fes_references *references, const struct fe
 
 /*
  * What a mirror can do without until the rest is there: what the primary no longer has and
- * nothing is renamed from, but for the last bootable choice. Loader entries come first.
+ * nothing is renamed from, but for the last bootable choice and what the entries that stay may
+ * refer to. Loader entries come first.
  */
 struct fes_removals {
 	const struct fes_node **nodes;

@@ -330,7 +330,8 @@ static int retain_sites(struct planner *planner)
 
 		if (site->phase != FES_PHASE_PAYLOAD)
 			continue;
-		if (site->kind == FES_SITE_REMOVE && still_needed(planner, site->m))
+		if (site->kind == FES_SITE_REMOVE && still_needed(planner, site->m) &&
+			!name_taken(site->m, planner->c->back[site->m->parent->id]))
 			site->phase = FES_PHASE_REMOVAL;
 		if (site->kind != FES_SITE_REBUILD || !retain_below(planner, site->p, site->m))
 			continue;
@@ -388,7 +389,7 @@ static int make(struct planner *planner)
 	memset(plan->moved, 0, c->mirror->n_nodes * sizeof *plan->moved);
 	planner->loader_changes = any_site(plan, FES_PHASE_LOADER);
 	if (planner->loader_changes && any_site(plan, FES_PHASE_PAYLOAD)) {
-		r = fes_references_read(c->mirror, &planner->references);
+		r = fes_references_read(c->mirror, NULL, &planner->references);
 		if (r == 0)
 			r = retain_sites(planner);
 	}

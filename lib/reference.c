@@ -59,7 +59,8 @@ static bool is_entry(const struct fes_node *node)
 		fes_path_within(node->path, "/loader/entries");
 }
 
-int fes_references_read(const struct fes_tree *mirror, struct fes_references **ret)
+int fes_references_read(const struct fes_tree *mirror, const bool *ignored,
+	struct fes_references **ret)
 {
 	struct fes_references *references = calloc(1, sizeof *references);
 	int r = 0;
@@ -69,7 +70,7 @@ int fes_references_read(const struct fes_tree *mirror, struct fes_references **r
 	for (size_t i = 0; r == 0 && i < mirror->n_nodes && !references->everything; i++) {
 		const struct fes_node *node = mirror->nodes[i];
 
-		if (!is_entry(node))
+		if (!is_entry(node) || (ignored && ignored[node->id]))
 			continue;
 		references->everything = node->size > TOTAL_MAX - references->len;
 		if (!references->everything)

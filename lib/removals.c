@@ -48,12 +48,39 @@ static const struct fes_node *last_choice(const struct fes_comparison *c)
 	return last;
 }
 
-/* All entries are searched, not the last one only: that keeps more than needed at worst. */
+static bool stays(const struct finder *finder, const struct fes_node *m)
+{
+	bool moved = finder->plan->moved[m->id] && !m->directory;
+
+	if (m->role != FES_MANAGED || moved || finder->c->back[m->id] || finder->keep[m->id])
+		return true;
+	for (size_t i = 0; i < m->n_children; i++)
+		if (stays(finder, m->children[i]))
+			return true;
+	return false;
+}
+
+/* An entry that stays, be it to be replaced later, still names what the mirror has now. */
+static int read_references(const struct finder *finder, struct fes_references **ret)
+{
+	const struct fes_tree *mirror = finder->c->mirror;
+	bool *goes = calloc(mirror->n_nodes, sizeof *goes);
+	int r;
+
+	if (!goes)
+		return -ENOMEM;
+	for (size_t i = 0; i < mirror->n_nodes; i++)
+		goes[i] = !stays(finder, mirror->nodes[i]);
+	r = fes_references_read(mirror, goes, ret);
+	free(goes);
+	return r;
+}
+
 static int keep_payload(struct finder *finder)
 {
 	const struct fes_tree *mirror = finder->c->mirror;
 	struct fes_references *references;
-	int r = fes_references_read(mirror, &references);
+	int r = read_references(finder, &references);
 
 	if (r < 0)
 		return r;
@@ -68,26 +95,13 @@ static int keep_payload(struct finder *finder)
 	return 0;
 }
 
-static int protect_choice(struct finder *finder)
+static int protect_choices(struct finder *finder)
 {
 	const struct fes_node *choice = last_choice(finder->c);
 
-	if (!choice)
-		return 0;
-	finder->keep[choice->id] = true;
-	return has_ending(choice, ".conf") ? keep_payload(finder) : 0;
-}
-
-static bool stays(const struct finder *finder, const struct fes_node *m)
-{
-	bool moved = finder->plan->moved[m->id] && !m->directory;
-
-	if (m->role != FES_MANAGED || moved || finder->c->back[m->id] || finder->keep[m->id])
-		return true;
-	for (size_t i = 0; i < m->n_children; i++)
-		if (stays(finder, m->children[i]))
-			return true;
-	return false;
+	if (choice)
+		finder->keep[choice->id] = true;
+	return keep_payload(finder);
 }
 
 /* A directory counts as one cluster: the estimate errs on the safe side. */
@@ -131,7 +145,7 @@ int fes_removals_find(const struct fes_plan *plan, struct fes_removals *ret)
 
 	finder.keep = calloc(c->mirror->n_nodes, sizeof *finder.keep);
 	if (found.nodes && finder.keep)
-		r = protect_choice(&finder);
+		r = protect_choices(&finder);
 	if (r == 0) {
 		collect(&finder, c->mirror->root, true);
 		collect(&finder, c->mirror->root, false);
