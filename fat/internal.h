@@ -55,6 +55,7 @@ struct fat_table {
 	bool high_nibble;    /* FAT32: some entry has top bits set (GRUB does not mask them) */
 	uint8_t *dirty;      /* bitmap over the sectors of one copy: differs from the medium */
 	uint64_t n_dirty_sectors; /* size of that bitmap in bits */
+	uint8_t *changed;    /* bitmap over clusters: set or touched since fat_table_clean() */
 };
 
 struct fat_volume {
@@ -75,15 +76,16 @@ void fat_table_free(struct fat_table *table);
 /* Change one entry in memory and note its sectors as dirty. */
 void fat_table_set(struct fat_volume *vol, uint32_t cluster, uint32_t value);
 
-/* Note the sectors that hold the entry of @cluster as dirty although memory did not change. */
+/* The same for an entry that did not change in memory but may differ in a copy. */
 void fat_table_touch(struct fat_volume *vol, uint32_t cluster);
 
-/* Forget which sectors are dirty. */
+/* Forget what is dirty. */
 void fat_table_clean(struct fat_volume *vol);
 
 /*
  * Bring the dirty sectors of FAT copy @copy on the medium to what memory says. Entries 0 and 1,
- * FAT32 top nibbles and what lies after the last cluster stay as that copy has them. No barrier.
+ * FAT32 top nibbles and what lies after the last cluster stay as that copy has them, and so does
+ * the spelling of end marks that are not ours. No barrier.
  *
  * Returns the number of writes issued, or a negative errno.
  */
@@ -102,6 +104,9 @@ int fat_table_compare(struct fat_volume *vol, unsigned copy,
 
 /* The entry of @cluster (0 and 1 too) as it stands in copy @copy, FAT32's top nibble included. */
 int fat_table_read_raw(struct fat_volume *vol, unsigned copy, uint32_t cluster, uint32_t *ret);
+
+/* Write the entry of @cluster into copy @copy just as it stands in copy 0. No barrier. */
+int fat_table_copy_entry(struct fat_volume *vol, unsigned copy, uint32_t cluster);
 
 /* FAT[0] and FAT[1] of copy @copy, raw. */
 int fat_table_read_head(struct fat_volume *vol, unsigned copy, uint32_t ret[2]);
@@ -168,9 +173,6 @@ void fat_utf16_decode(const uint16_t *units, size_t n_units, char ret[FAT_NAME_M
  * found to belong to the short entry behind them. Returns the number of units.
  */
 size_t fat_lfn_units(const uint8_t *slots, uint32_t n_slots, uint16_t units[260]);
-
-/* Fold a UTF-8 name for comparison: see fat_name_equal(). Returns its length. */
-size_t fat_name_fold(const char *name, char ret[FAT_NAME_MAX]);
 
 /*
  * Make another short name for an entry set: two characters of the old one, four hex digits of

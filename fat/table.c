@@ -206,7 +206,8 @@ int fat_table_load(struct fat_volume *vol)
 	table->n_dirty_sectors = vol->geo.fat_size / vol->geo.sector_size;
 	table->next = calloc((size_t)vol->geo.n_clusters + 2, sizeof *table->next);
 	table->dirty = calloc((size_t)(table->n_dirty_sectors / 8 + 1), 1);
-	if (!table->next || !table->dirty)
+	table->changed = calloc(((size_t)vol->geo.n_clusters + 2) / 8 + 1, 1);
+	if (!table->next || !table->dirty || !table->changed)
 		return -ENOMEM;
 	return each_entry(vol, 0, store_entry, NULL);
 }
@@ -215,6 +216,7 @@ void fat_table_free(struct fat_table *table)
 {
 	free(table->next);
 	free(table->dirty);
+	free(table->changed);
 }
 
 void fat_table_touch(struct fat_volume *vol, uint32_t cluster)
@@ -222,6 +224,7 @@ void fat_table_touch(struct fat_volume *vol, uint32_t cluster)
 	uint64_t at = entry_offset(vol, cluster);
 
 	assert(fat_cluster_valid(vol, cluster));
+	fat_bit_set(vol->table.changed, cluster);
 	fat_bit_set(vol->table.dirty, at / vol->geo.sector_size);
 	fat_bit_set(vol->table.dirty, (at + entry_len(vol) - 1) / vol->geo.sector_size);
 }
@@ -235,6 +238,7 @@ void fat_table_set(struct fat_volume *vol, uint32_t cluster, uint32_t value)
 void fat_table_clean(struct fat_volume *vol)
 {
 	memset(vol->table.dirty, 0, (size_t)(vol->table.n_dirty_sectors / 8 + 1));
+	memset(vol->table.changed, 0, ((size_t)vol->geo.n_clusters + 2) / 8 + 1);
 }
 
 /* The next run of dirty sectors from *@sector on, at most a piece long. False when none is left. */
@@ -270,8 +274,8 @@ static bool patch_window(const struct fat_volume *vol, struct window *window)
 
 		if (at >= end)
 			break;
-		/* Any end mark is as good as another: do not rewrite 0xFFF8 as 0xFFFF. */
-		if (at >= window->start && at + entry_len(vol) <= end &&
+		/* Any end mark is as good as another: do not rewrite others' 0xFFF8 as 0xFFFF. */
+		if (!fat_bit_get(vol->table.changed, c) && at >= window->start && at + entry_len(vol) <= end &&
 			widen(vol, entry_decode(vol, cluster, window->bytes + (at - window->start))) ==
 				fat_next(vol, cluster))
 			continue;
@@ -365,20 +369,50 @@ int fat_table_compare(struct fat_volume *vol, unsigned copy,
 	return each_entry(vol, copy, compare_entry, &compare);
 }
 
-int fat_table_read_raw(struct fat_volume *vol, unsigned copy, uint32_t cluster, uint32_t *ret)
+/* The sectors of @copy that hold the entry of @cluster. Free window->bytes in any case. */
+static int read_around(struct fat_volume *vol, unsigned copy, uint32_t cluster,
+	struct window *window)
 {
 	uint32_t sector = vol->geo.sector_size;
 	uint64_t at = entry_offset(vol, cluster), start = at / sector * sector;
 	uint64_t end = (at + entry_len(vol) + sector - 1) / sector * sector;
-	struct window window = {.start = start, .len = (size_t)(end - start)};
-	int r;
 
-	window.bytes = blkdev_buffer_new(window.len);
-	if (!window.bytes)
-		return -ENOMEM;
-	r = read_piece(vol, copy, &window);
+	window->start = start;
+	window->len = (size_t)(end - start);
+	window->bytes = blkdev_buffer_new(window->len);
+	return window->bytes ? read_piece(vol, copy, window) : -ENOMEM;
+}
+
+int fat_table_read_raw(struct fat_volume *vol, unsigned copy, uint32_t cluster, uint32_t *ret)
+{
+	struct window window = {0};
+	int r = read_around(vol, copy, cluster, &window);
+
 	if (r == 0)
-		*ret = entry_decode(vol, cluster, window.bytes + (at - start));
+		*ret = entry_decode(vol, cluster,
+			window.bytes + (entry_offset(vol, cluster) - window.start));
+	free(window.bytes);
+	return r;
+}
+
+int fat_table_copy_entry(struct fat_volume *vol, unsigned copy, uint32_t cluster)
+{
+	struct window window = {0};
+	uint32_t value;
+	uint8_t *at;
+	int r = fat_table_read_raw(vol, 0, cluster, &value);
+
+	if (r == 0)
+		r = read_around(vol, copy, cluster, &window);
+	if (r == 0) {
+		at = window.bytes + (entry_offset(vol, cluster) - window.start);
+		for (unsigned i = 0; i < entry_len(vol); i++) {
+			uint8_t mask = entry_mask(vol, cluster, i);
+
+			at[i] = (uint8_t)((at[i] & ~mask) | (entry_byte(vol, cluster, value, i) & mask));
+		}
+		r = write_piece(vol, copy, &window);
+	}
 	free(window.bytes);
 	return r;
 }

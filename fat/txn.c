@@ -183,6 +183,11 @@ int fat_txn_remove(struct fat_txn *txn, const struct fat_place *place)
 	return push_op(txn, FAT_OP_REMOVE, place, NULL);
 }
 
+int fat_txn_tidy(struct fat_txn *txn, const struct fat_place *place)
+{
+	return push_op(txn, FAT_OP_TIDY, place, NULL);
+}
+
 static int layout_items(struct fat_txn *txn)
 {
 	int r = 0;
@@ -192,9 +197,8 @@ static int layout_items(struct fat_txn *txn)
 			r = fat_shadow_count(txn, txn->ops[i].item, txn->ops[i].place.dir_path);
 	if (r < 0)
 		return r;
-	if (txn->needed_clusters > fat_space_map_clusters(txn->space))
-		return -ENOSPC;
-	for (uint32_t i = 0; r == 0 && i < txn->n_ops; i++)
+	txn->counting = txn->needed_clusters > fat_space_map_clusters(txn->space);
+	for (uint32_t i = 0; r == 0 && !txn->counting && i < txn->n_ops; i++)
 		if (txn->ops[i].item)
 			r = fat_shadow_layout(txn, txn->ops[i].item, txn->ops[i].place.dir_cluster,
 				txn->ops[i].place.dir_path);
@@ -209,6 +213,8 @@ int fat_txn_layout(struct fat_txn *txn, struct fat_space *ret)
 
 	for (uint32_t i = 0; r == 0 && i < txn->n_ops; i++)
 		r = fat_edit_layout(txn, &txn->ops[i]);
+	if (r == 0 && txn->counting)
+		r = -ENOSPC;
 	if (r == 0 || r == -ENOSPC)
 		*ret = (struct fat_space){
 			.needed = txn->needed_clusters * cluster_size,
@@ -274,13 +280,26 @@ static int touch_difference(struct fat_volume *vol, uint32_t cluster, uint32_t v
 	return 0;
 }
 
-static int touch_if_used(struct fat_volume *vol, uint32_t cluster, uint32_t value, void *userdata)
+static int cut_stale_link(struct fat_volume *vol, uint32_t cluster, uint32_t value, void *userdata)
+{
+	bool *any = userdata;
+
+	(void)value;
+	if (!fat_bit_get(vol->reachable, cluster))
+		return 0;
+	*any = true;
+	return fat_table_copy_entry(vol, 1, cluster);
+}
+
+static int refuse_stale_link(struct fat_volume *vol, uint32_t cluster, uint32_t value, void *userdata)
 {
 	(void)value;
 	(void)userdata;
-	if (fat_bit_get(vol->reachable, cluster))
-		fat_table_touch(vol, cluster);
-	return 0;
+	if (!fat_bit_get(vol->reachable, cluster))
+		return 0;
+	fat_report(vol, "FAT copy 2 cannot be made equal to copy 1 on cluster %" PRIu32
+		": the device lost a write", cluster);
+	return -EIO;
 }
 
 /*
@@ -289,18 +308,16 @@ static int touch_if_used(struct fat_volume *vol, uint32_t cluster, uint32_t valu
  */
 static int cut_stale_links(struct fat_volume *vol)
 {
+	bool any = false;
 	int r;
 
 	if (!vol->check.fat_copies_differ || vol->geo.n_fats < 2)
 		return 0;
-	fat_table_clean(vol);
-	r = fat_table_compare(vol, 1, touch_if_used, NULL);
-	if (r == 0)
-		r = write_copy(vol, 1);
-	if (r == 0)
-		r = fat_table_verify(vol, 1);
-	fat_table_clean(vol);
-	return r;
+	r = fat_table_compare(vol, 1, cut_stale_link, &any);
+	if (r < 0 || !any)
+		return r;
+	r = barrier(vol);
+	return r < 0 ? r : fat_table_compare(vol, 1, refuse_stale_link, NULL);
 }
 
 /* What an interrupted run left: lost clusters, and FAT copies that are not alike. */
