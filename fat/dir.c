@@ -40,7 +40,7 @@ int fat_dir_next(struct fat_dir *dir, struct fat_entry *ret)
 		const struct fat_short_slot *at;
 		int r = fat_set_next(dir->image.bytes, dir->image.n_slots, &dir->slot, &set);
 
-		dir->untidy |= set.problems != 0;
+		dir->untidy |= (set.problems & (FAT_SET_ORPHAN | FAT_SET_CHECKSUM)) != 0;
 		if (r == 0)
 			return 0;
 		at = (const struct fat_short_slot *)(const void *)(dir->image.bytes +

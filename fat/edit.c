@@ -19,6 +19,7 @@
  *          Deleted slots bridge a gap before the first unit that is used.
  * rename   one step, where the old set lies in one unit that has room for the new one.
  * remove   the unit with the short entry first, then long-name slots in other units.
+ * tidy     long-name slots that belong to nothing, unit by unit.
  *
  * Live slots after an end marker do not occur: fat_check() calls that damage.
  */
@@ -33,6 +34,12 @@ static uint32_t slots_per_unit(const struct fat_txn *txn)
 static uint8_t *slot_at(const struct fat_dir_image *image, uint32_t slot)
 {
 	return image->bytes + (size_t)slot * FAT_SLOT_LEN;
+}
+
+static bool is_long_slot(const uint8_t *slot)
+{
+	return (slot[offsetof(struct fat_long_slot, attributes)] & FAT_ATTR_LONG_MASK) ==
+		FAT_ATTR_LONG_NAME;
 }
 
 static struct fat_editable *find_editable(struct fat_txn *txn, uint32_t cluster)
@@ -126,6 +133,17 @@ static int push_write(struct fat_txn *txn, struct fat_op *op, struct fat_dir_ima
 	return 0;
 }
 
+/* Remember what the entry at @short_slot stands for: it may be free afterwards. */
+static void note_old(const struct fat_txn *txn, struct fat_op *op, const struct fat_dir_image *image,
+	uint32_t short_slot)
+{
+	struct fat_short_slot slot;
+
+	memcpy(&slot, slot_at(image, short_slot), sizeof slot);
+	op->old_cluster = fat_slot_cluster(txn->vol, &slot);
+	op->old_directory = slot.attributes & FAT_ATTR_DIRECTORY;
+}
+
 /* ---- replace ---- */
 
 static int replace(struct fat_txn *txn, struct fat_op *op, struct fat_dir_image *image)
@@ -136,8 +154,7 @@ static int replace(struct fat_txn *txn, struct fat_op *op, struct fat_dir_image 
 
 	memcpy(&slot, slot_at(image, op->place.short_slot), sizeof slot);
 	memcpy(&want, new_set, sizeof want);
-	op->old_cluster = fat_slot_cluster(txn->vol, &slot);
-	op->old_directory = slot.attributes & FAT_ATTR_DIRECTORY;
+	note_old(txn, op, image, op->place.short_slot);
 	memcpy(want.name, slot.name, sizeof want.name);
 	want.case_flags = slot.case_flags;
 	if (want.attributes & FAT_ATTR_DIRECTORY)
@@ -174,16 +191,13 @@ static bool set_of_short_slot(const struct fat_dir_image *image, uint32_t short_
 
 static int remove_set(struct fat_txn *txn, struct fat_op *op, struct fat_dir_image *image)
 {
-	const struct fat_short_slot *entry;
 	uint32_t per_unit = slots_per_unit(txn), end = op->place.short_slot + 1, first;
 	struct fat_set set;
 	int r = 0;
 
 	if (!set_of_short_slot(image, op->place.short_slot, &set))
 		return -EINVAL;
-	entry = (const struct fat_short_slot *)(const void *)slot_at(image, set.short_slot);
-	op->old_cluster = fat_slot_cluster(txn->vol, entry);
-	op->old_directory = entry->attributes & FAT_ATTR_DIRECTORY;
+	note_old(txn, op, image, set.short_slot);
 	first = end - set.n_slots;
 	while (r == 0 && end > first) {
 		uint32_t unit = (end - 1) / per_unit * per_unit;
@@ -240,6 +254,18 @@ static bool fits_at(const struct fat_dir_image *image, uint32_t slot, const uint
 	return !reuses || !used_by_set(image, slot, n);
 }
 
+/*
+ * A lone short entry behind long-name slots that belong to nothing would be taken for theirs by
+ * readers that do not look at checksums.
+ */
+static bool follows_long_slot(const struct fat_dir_image *image, uint32_t slot)
+{
+	const uint8_t *before = slot > 0 ? slot_at(image, slot - 1) : NULL;
+
+	return before && *before != FAT_SLOT_DELETED && *before != FAT_SLOT_END &&
+		is_long_slot(before);
+}
+
 static bool in_one_unit(uint32_t slot, uint32_t n, uint32_t per_unit)
 {
 	return slot / per_unit == (slot + n - 1) / per_unit;
@@ -252,7 +278,7 @@ static uint32_t find_room(const struct fat_txn *txn, const struct fat_dir_image 
 	uint32_t per_unit = slots_per_unit(txn), straddling = NO_SLOT;
 
 	for (uint32_t slot = 0; slot + n <= image->n_slots; slot++) {
-		if (!fits_at(image, slot, set, n))
+		if (!fits_at(image, slot, set, n) || (n == 1 && follows_long_slot(image, slot)))
 			continue;
 		if (in_one_unit(slot, n, per_unit))
 			return slot;
@@ -263,8 +289,8 @@ static uint32_t find_room(const struct fat_txn *txn, const struct fat_dir_image 
 }
 
 /*
- * Deleted slots from the end marker up to the unit of @slot, so that no end marker stays before
- * it. In that unit itself there is no gap: find_room() would have taken the marker's place.
+ * Deleted slots from the end marker up to @slot, unit by unit, so that no end marker stays before
+ * the set. In the unit where the set begins they come with its write: see put_set().
  */
 static int bridge_gap(struct fat_txn *txn, struct fat_op *op, struct fat_dir_image *image,
 	uint32_t slot)
@@ -288,16 +314,22 @@ static int bridge_gap(struct fat_txn *txn, struct fat_op *op, struct fat_dir_ima
 static int put_set(struct fat_txn *txn, struct fat_op *op, struct fat_dir_image *image,
 	uint32_t slot, const uint8_t *set, uint32_t n)
 {
-	uint32_t per_unit = slots_per_unit(txn), first = slot, end = slot + n;
+	uint8_t bytes[4096 + FAT_SET_MAX_SLOTS * FAT_SLOT_LEN] = {0};
+	uint32_t per_unit = slots_per_unit(txn), marker, first, end = slot + n;
 	int r = bridge_gap(txn, op, image, slot);
 
-	while (r == 0 && first < end) {
-		uint32_t unit_end = (first / per_unit + 1) * per_unit;
+	marker = end_marker(image);
+	first = marker < slot ? marker : slot;
+	for (uint32_t i = 0; i < slot - first; i++)
+		bytes[(size_t)i * FAT_SLOT_LEN] = FAT_SLOT_DELETED;
+	memcpy(bytes + (size_t)(slot - first) * FAT_SLOT_LEN, set, (size_t)n * FAT_SLOT_LEN);
+	for (uint32_t from = first; r == 0 && from < end;) {
+		uint32_t unit_end = (from / per_unit + 1) * per_unit;
 		uint32_t to = unit_end < end ? unit_end : end;
 
-		r = push_write(txn, op, image, first, to - first,
-			set + (size_t)(first - slot) * FAT_SLOT_LEN);
-		first = to;
+		r = push_write(txn, op, image, from, to - from,
+			bytes + (size_t)(from - first) * FAT_SLOT_LEN);
+		from = to;
 	}
 	return r;
 }
@@ -415,11 +447,14 @@ static int grow(struct fat_txn *txn, struct fat_op *op, struct fat_dir_image *im
 		return report_full(txn, image, n);
 	txn->needed_clusters++;
 	tail = image->clusters[image->n_clusters - 1];
+	txn->counting |= fat_space_map_clusters(txn->space) == 0;
+	if (txn->counting)
+		return append_to_image(txn, image, 2); /* nothing will be written there */
 	r = take_successor(txn, tail, &cluster);
 	if (r < 0)
 		return r;
 	if (cluster == 0)
-		return fat_space_map_clusters(txn->space) == 0 ? -ENOSPC : report_full(txn, image, n);
+		return report_full(txn, image, n);
 	step = push_step(op);
 	if (!step)
 		return -ENOMEM;
@@ -465,6 +500,7 @@ static int prepare_set(struct fat_txn *txn, const struct fat_op *op,
 	if (r < 0)
 		return r;
 	memcpy(set, item->slots, len);
+	fat_slots_normalise(set, item->n_slots);
 	if (renamed)
 		fat_slots_set_short_name(set, item->n_slots, short_name);
 	memcpy(&entry, set + len - FAT_SLOT_LEN, sizeof entry);
@@ -491,6 +527,15 @@ static int add_set(struct fat_txn *txn, struct fat_op *op, struct fat_dir_image 
 
 /* ---- rename ---- */
 
+/* The slots of the old set are deleted by the same write. */
+static bool follows_foreign_long_slot(const struct fat_dir_image *image, uint32_t slot,
+	const struct fat_set *old)
+{
+	bool after_old = slot <= old->short_slot + 1 && slot + old->n_slots > old->short_slot + 1;
+
+	return !after_old && follows_long_slot(image, slot);
+}
+
 /* The lowest run of @n slots in [from, end) that are free or belong to the old set; or NO_SLOT. */
 static uint32_t find_room_beside(const struct fat_dir_image *image, uint32_t from, uint32_t end,
 	const struct fat_set *old, uint32_t n)
@@ -502,7 +547,7 @@ static uint32_t find_room_beside(const struct fat_dir_image *image, uint32_t fro
 		bool is_old = slot <= old->short_slot && slot + old->n_slots > old->short_slot;
 
 		run = is_old || first == FAT_SLOT_DELETED || first == FAT_SLOT_END ? run + 1 : 0;
-		if (run == n)
+		if (run >= n && !(n == 1 && follows_foreign_long_slot(image, slot, old)))
 			return slot + 1 - n;
 	}
 	return NO_SLOT;
@@ -524,7 +569,7 @@ static int rename_set(struct fat_txn *txn, struct fat_op *op, struct fat_dir_ima
 	r = prepare_set(txn, op, image, old.short_slot, set);
 	if (r < 0)
 		return r;
-	op->old_cluster = op->item->first_cluster;
+	note_old(txn, op, image, old.short_slot);
 	memcpy(unit, slot_at(image, first), (size_t)per_unit * FAT_SLOT_LEN);
 	for (uint32_t i = old.short_slot + 1 - old.n_slots; i <= old.short_slot; i++)
 		unit[(size_t)(i - first) * FAT_SLOT_LEN] = FAT_SLOT_DELETED;
@@ -533,10 +578,56 @@ static int rename_set(struct fat_txn *txn, struct fat_op *op, struct fat_dir_ima
 	return push_write(txn, op, image, first, per_unit, unit);
 }
 
+/* ---- tidy ---- */
+
+/* Mark the slots of all entry sets, orphans not among them. */
+static void mark_used(const struct fat_dir_image *image, uint8_t *used)
+{
+	struct fat_set set;
+	uint32_t at = 0;
+
+	while (fat_set_next(image->bytes, image->n_slots, &at, &set) > 0)
+		for (uint32_t i = 0; i < set.n_slots; i++)
+			fat_bit_set(used, set.short_slot - i);
+}
+
+static int tidy_unit(struct fat_txn *txn, struct fat_op *op, struct fat_dir_image *image,
+	const uint8_t *used, uint32_t first, uint32_t end)
+{
+	uint32_t per_unit = slots_per_unit(txn);
+	uint8_t unit[4096];
+	bool any = false;
+
+	memcpy(unit, slot_at(image, first), (size_t)per_unit * FAT_SLOT_LEN);
+	for (uint32_t slot = first; slot < first + per_unit && slot < end; slot++) {
+		uint8_t *at = unit + (size_t)(slot - first) * FAT_SLOT_LEN;
+
+		if (fat_bit_get(used, slot) || *at == FAT_SLOT_DELETED)
+			continue;
+		*at = FAT_SLOT_DELETED;
+		any = true;
+	}
+	return any ? push_write(txn, op, image, first, per_unit, unit) : 0;
+}
+
+static int tidy_dir(struct fat_txn *txn, struct fat_op *op, struct fat_dir_image *image)
+{
+	uint32_t end = end_marker(image), per_unit = slots_per_unit(txn);
+	uint8_t *used = calloc(image->n_slots / 8 + 1, 1);
+	int r = used ? 0 : -ENOMEM;
+
+	if (r == 0)
+		mark_used(image, used);
+	for (uint32_t first = 0; r == 0 && first < end; first += per_unit)
+		r = tidy_unit(txn, op, image, used, first, end);
+	free(used);
+	return r;
+}
+
 static struct fat_item *earlier_item(const struct fat_txn *txn, const struct fat_op *op)
 {
 	for (const struct fat_op *o = op; o-- > txn->ops;)
-		if (o->place.dir_cluster == op->place.dir_cluster &&
+		if (o->item && o->place.dir_cluster == op->place.dir_cluster &&
 			o->place.short_slot == op->place.short_slot)
 			return o->item;
 	return NULL;
@@ -553,6 +644,8 @@ int fat_edit_layout(struct fat_txn *txn, struct fat_op *op)
 		return add_set(txn, op, &editable->image);
 	if (op->kind == FAT_OP_RENAME)
 		return rename_set(txn, op, &editable->image);
+	if (op->kind == FAT_OP_TIDY)
+		return tidy_dir(txn, op, &editable->image);
 	op->old_item = earlier_item(txn, op);
 	return op->kind == FAT_OP_REPLACE ? replace(txn, op, &editable->image)
 					  : remove_set(txn, op, &editable->image);

@@ -172,6 +172,9 @@ bool fat_chain_fits(const struct fat_volume *vol, uint32_t first_cluster, uint32
  */
 bool fat_name_equal(const char *a, const char *b);
 
+/* The form of a name that is the same for all that fat_name_equal() calls equal. Returns its length. */
+size_t fat_name_fold(const char *name, char ret[FAT_NAME_MAX]);
+
 /* ---- check ---- */
 
 enum fat_severity {
@@ -241,7 +244,7 @@ void fat_txn_free(struct fat_txn *txn);
 /*
  * New items with the entry set @slots (@n_slots of 32 bytes, the short entry last; borrowed
  * until the transaction is freed). Only its cluster fields, and for want of a free short name
- * its short name, will differ on the volume. NULL when memory is out.
+ * its short name, will differ on the volume; and fields of long-name slots that must be 0 are. NULL when memory is out.
  *
  * keep: the chain beginning at @first_cluster (0: none) becomes that of the entry.
  *       @fixed: the names must stay as they are, others give way.
@@ -260,7 +263,7 @@ int fat_item_add(struct fat_item *dir, struct fat_item *child);
 struct fat_place {
 	uint32_t dir_cluster; /* first cluster of the directory, 0: the root */
 	const char *dir_path; /* for messages; borrowed until the transaction is freed */
-	uint32_t short_slot;  /* the entry's short slot; unused for fat_txn_add() */
+	uint32_t short_slot;  /* the entry's short slot; unused to add and to tidy */
 };
 
 /*
@@ -272,6 +275,7 @@ struct fat_place {
  * rename:  the entry at @place becomes the entry set of @item, names and all, in one sector
  *          write. Where slots of that sector do not allow it, fat_txn_layout() says -EXDEV.
  * remove:  the entry set of @place goes away.
+ * tidy:    long-name slots that belong to no entry go from the directory @place.
  *
  * Return 0 or -ENOMEM; what stands in the way is found by fat_txn_layout().
  */
@@ -279,6 +283,7 @@ int fat_txn_replace(struct fat_txn *txn, const struct fat_place *place, struct f
 int fat_txn_add(struct fat_txn *txn, const struct fat_place *place, struct fat_item *item);
 int fat_txn_rename(struct fat_txn *txn, const struct fat_place *place, struct fat_item *item);
 int fat_txn_remove(struct fat_txn *txn, const struct fat_place *place);
+int fat_txn_tidy(struct fat_txn *txn, const struct fat_place *place);
 
 struct fat_space {
 	uint64_t needed; /* bytes, whole clusters */

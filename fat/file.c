@@ -51,8 +51,7 @@ static int advance(struct fat_file *file)
 	}
 	if (fat_cluster_valid(file->vol, file->cluster))
 		return 0;
-	fat_report(file->vol, "%s: the cluster chain ends %" PRIu32 " bytes early", file->path,
-		file->left);
+	fat_report(file->vol, "%s: the cluster chain ends before the file does", file->path);
 	return -EUCLEAN;
 }
 

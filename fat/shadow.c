@@ -34,6 +34,16 @@ void fat_slots_name(const uint8_t *slots, uint32_t n_slots, char ret[FAT_NAME_MA
 		fat_utf16_decode(units, fat_lfn_units(slots, n_slots, units), ret);
 }
 
+void fat_slots_normalise(uint8_t *slots, uint32_t n_slots)
+{
+	for (uint32_t i = 0; i + 1 < n_slots; i++) {
+		uint8_t *slot = slots + (size_t)i * FAT_SLOT_LEN;
+
+		slot[offsetof(struct fat_long_slot, type)] = 0;
+		memset(slot + offsetof(struct fat_long_slot, cluster_low), 0, sizeof(le16_t));
+	}
+}
+
 static int enter_folded(struct fat_nameset *names, const char *name)
 {
 	char folded[FAT_NAME_MAX];
@@ -230,6 +240,8 @@ static uint8_t *put_child(const struct fat_txn *txn, const struct fat_child *chi
 	struct fat_short_slot slot;
 
 	memcpy(at, item->slots, len);
+	if (!item->fixed)
+		fat_slots_normalise(at, item->n_slots);
 	if (child->renamed)
 		fat_slots_set_short_name(at, item->n_slots, child->short_name);
 	memcpy(&slot, at + len - FAT_SLOT_LEN, sizeof slot);

@@ -56,12 +56,13 @@ enum fat_op_kind {
 	FAT_OP_ADD,
 	FAT_OP_RENAME,
 	FAT_OP_REMOVE,
+	FAT_OP_TIDY,
 };
 
 struct fat_op {
 	enum fat_op_kind kind;
 	struct fat_place place;
-	struct fat_item *item; /* NULL for REMOVE */
+	struct fat_item *item; /* NULL for REMOVE and TIDY */
 
 	/* From layout on. */
 	struct fat_item *old_item; /* what an earlier operation put there */
@@ -88,6 +89,7 @@ struct fat_txn {
 	uint32_t *grown; /* clusters that directories grow by */
 	uint32_t n_grown;
 	uint64_t needed_clusters;
+	bool counting; /* there is too little room: layout only goes on to find out how little */
 	bool laid_out;
 };
 
@@ -113,6 +115,9 @@ int fat_names_enter_fixed(struct fat_nameset *names, const uint8_t *slots, uint3
 int fat_names_enter_name(struct fat_nameset *names, const uint8_t *slots, uint32_t n_slots);
 int fat_names_enter_alias(struct fat_nameset *names, const uint8_t *slots, uint32_t n_slots,
 	bool *renamed, uint8_t short_name[11]);
+
+/* Zero what must be 0 in long-name slots: strict readers refuse such names (Windows, EDK2). */
+void fat_slots_normalise(uint8_t *slots, uint32_t n_slots);
 
 /* The decoded name of an entry set. */
 void fat_slots_name(const uint8_t *slots, uint32_t n_slots, char ret[FAT_NAME_MAX]);
