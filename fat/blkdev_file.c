@@ -51,14 +51,14 @@ static int last_error(void)
 }
 
 /*
- * A device that vanished gives ENOSPC for writes, and so does a full file system under a sparse
- * image. Above us ENOSPC means a full FAT volume.
+ * A block device that vanished gives ENOSPC for writes. An image file gives it when the file
+ * system below it is full, which is just what people need to be told.
  */
-static int last_write_error(void)
+static int last_write_error(const struct file_device *file)
 {
 	int r = last_error();
 
-	return r == -ENOSPC ? -EIO : r;
+	return r == -ENOSPC && file->alignment > 0 ? -EIO : r;
 }
 
 static bool transfer_is_odd(const struct file_device *file, size_t done)
@@ -96,7 +96,7 @@ static int write_all(const struct file_device *file, uint64_t offset, const uint
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
-			return last_write_error();
+			return last_write_error(file);
 		if (n == 0 || transfer_is_odd(file, (size_t)n))
 			return -EIO;
 		done += (size_t)n;
@@ -205,7 +205,7 @@ static int file_flush(void *impl)
 	struct file_device *file = impl;
 
 	if (fdatasync(file->fd) < 0)
-		return last_write_error();
+		return last_write_error(file);
 
 	if (file->alignment == 0 && file->cached_from != file->cached_to)
 		drop_cache(file, file->cached_from, file->cached_to);
