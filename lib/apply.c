@@ -97,11 +97,22 @@ static struct fat_item *build_child_retaining(struct builder *b, const struct fe
 	return p->directory ? build_dir(b, p, b->c->twin[p->id], true) : build_file(b, p);
 }
 
-/* What is foreign in a rebuilt directory is files only, and stays as it is. */
+/*
+ * What is foreign in a rebuilt directory is files only, and stays as it is; so do directories that
+ * the primary does not have and that hold some, with nothing else in them.
+ */
 static struct fat_item *build_foreign(struct builder *b, const struct fes_node *m, bool *skip)
 {
-	*skip = m->role != FES_FOREIGN;
-	return *skip ? NULL : fat_item_keep(b->txn, m->slots, m->n_slots, m->first_cluster, true);
+	bool remains = !b->c->back[m->id] && m->holds_foreign && !b->apply->plan->retained[m->id];
+	struct fat_item *dir;
+
+	*skip = m->role != FES_FOREIGN && !remains;
+	if (*skip)
+		return NULL;
+	if (m->role == FES_FOREIGN)
+		return fat_item_keep(b->txn, m->slots, m->n_slots, m->first_cluster, true);
+	dir = fat_item_dir(b->txn, m->slots, m->n_slots);
+	return dir && add_children(b, dir, m, build_foreign) == 0 ? dir : NULL;
 }
 
 static struct fat_item *build_old(struct builder *b, const struct fes_node *m, bool *skip)
@@ -157,14 +168,26 @@ static int replace(struct builder *b, const struct fes_site *site, struct fat_it
 	return item ? fat_txn_replace(b->txn, &place, item) : -ENOMEM;
 }
 
+static int refuse_case(const struct builder *b, const struct fes_site *site)
+{
+	fes_volume_report(b->mirror,
+		"%s: is called '%s' on the primary, and its directory sector has no room to change that in one write; rename it there",
+		site->m->path, site->p->name);
+	return -EEXIST;
+}
+
 /* FAT cannot hold two names that differ only in case: then the old one goes first. */
 static int copy_renamed(struct builder *b, const struct fes_site *site)
 {
 	struct fat_place old = place_of(site->m->parent, site->m), dir = place_of(site->m->parent, NULL);
-	struct fat_item *item = build_new_file(b, site->p);
 	bool clash = fat_name_equal(site->p->name, site->m->name);
-	int r = item ? 0 : -ENOMEM;
+	struct fat_item *item;
+	int r;
 
+	if (site->p->directory)
+		return refuse_case(b, site);
+	item = build_new_file(b, site->p);
+	r = item ? 0 : -ENOMEM;
 	if (r == 0 && clash)
 		r = fat_txn_remove(b->txn, &old);
 	if (r == 0)
@@ -174,11 +197,18 @@ static int copy_renamed(struct builder *b, const struct fes_site *site)
 	return r;
 }
 
-static int rename_file(struct builder *b, const struct fes_site *site)
+static int rename_entry(struct builder *b, const struct fes_site *site)
 {
-	struct fat_place place = place_of(site->m->parent, site->m);
-	struct fat_item *item = build_file(b, site->p);
+	const struct fes_node *p = site->p, *m = site->m;
+	struct fat_place place = place_of(m->parent, m);
+	struct fat_item *item;
 
+	if (!p->directory)
+		item = build_file(b, p);
+	else if (m->mixed)
+		item = fat_item_keep(b->txn, p->slots, p->n_slots, m->first_cluster, false);
+	else
+		item = build_dir(b, p, m, false);
 	return item ? fat_txn_rename(b->txn, &place, item) : -ENOMEM;
 }
 
@@ -198,7 +228,10 @@ static int build_site(struct builder *b, const struct fes_site *site)
 		item = fat_item_keep(b->txn, p->slots, p->n_slots, m->first_cluster, false);
 		return replace(b, site, item);
 	case FES_SITE_RENAME:
-		return b->copies_renamed ? copy_renamed(b, site) : rename_file(b, site);
+		return b->copies_renamed ? copy_renamed(b, site) : rename_entry(b, site);
+	case FES_SITE_TIDY:
+		place = place_of(m, NULL);
+		return fat_txn_tidy(b->txn, &place);
 	case FES_SITE_ADD:
 		place = place_of(m, NULL);
 		item = build_child(b, p, &skip);
@@ -251,9 +284,11 @@ static int report_too_small(const struct fes_apply *apply, struct fat_space spac
 	fes_volume_report(apply->plan->comparison->mirror->volume,
 		"too small: %" PRIu64 " bytes missing: what is new must fit beside what is there, "
 		"that takes %" PRIu64 " bytes, but %" PRIu64 " are free and %" PRIu64
-		" more would be after removing what the primary no longer has; nothing was written",
+		" more would be after removing what the primary no longer has; %s",
 		space.needed > reachable ? space.needed - reachable : 0, space.needed, space.free,
-		removable);
+		removable,
+		apply->second_step ? "what the primary no longer has was removed, no more was changed"
+				   : "nothing was written");
 	return -ENOSPC;
 }
 

@@ -56,7 +56,7 @@ static int list_removed(struct lister *lister, const struct fes_node *m)
 	bool moved = lister->plan->moved[m->id] && !m->directory;
 	int r = 0;
 
-	if (m->role == FES_MANAGED && !moved)
+	if (m->role == FES_MANAGED && !moved && !m->holds_foreign)
 		r = push_change(lister, FES_CHANGE_REMOVED, m, NULL);
 	for (size_t i = 0; r == 0 && i < m->n_children; i++)
 		if (m->children[i]->role != FES_FOREIGN)
@@ -67,14 +67,17 @@ static int list_removed(struct lister *lister, const struct fes_node *m)
 static int list_pair(struct lister *lister, const struct fes_node *p, const struct fes_node *m)
 {
 	const struct fes_node *chain = lister->plan->chain[p->id];
+	bool renamed = p->parent->role == FES_MANAGED && strcmp(p->name, m->name) != 0;
 	bool meta = p->role == FES_PARENT || fes_node_same_meta(p, m);
 
+	if (p->directory && renamed)
+		return push_change(lister, FES_CHANGE_RENAMED, p, m);
 	if (p->directory)
 		return meta && !m->untidy ? 0 : push_change(lister, FES_CHANGE_TOUCHED, p, NULL);
+	if (chain && (chain != m || renamed))
+		return push_change(lister, FES_CHANGE_RENAMED, p, chain);
 	if (lister->c->same[p->id])
 		return meta ? 0 : push_change(lister, FES_CHANGE_TOUCHED, p, NULL);
-	if (chain)
-		return push_change(lister, FES_CHANGE_RENAMED, p, chain);
 	return push_change(lister, FES_CHANGE_CONTENTS, p, NULL);
 }
 
@@ -95,7 +98,7 @@ static int list_one(struct lister *lister, const struct fes_node *p)
 	return r < 0 || !p->directory ? r : list_dir(lister, p, m);
 }
 
-/* Both lists are sorted by name: merge them, so that the result is sorted by path. */
+/* Both lists are sorted by folded name: merge them, so that the result is in the order of paths. */
 static int list_dir(struct lister *lister, const struct fes_node *p, const struct fes_node *m)
 {
 	size_t i = 0, j = 0;
@@ -105,7 +108,7 @@ static int list_dir(struct lister *lister, const struct fes_node *p, const struc
 		const struct fes_node *pc = i < p->n_children ? p->children[i] : NULL;
 		const struct fes_node *mc = j < m->n_children ? m->children[j] : NULL;
 
-		if (pc && (!mc || strcmp(pc->name, mc->name) <= 0)) {
+		if (pc && (!mc || strcmp(pc->key, mc->key) <= 0)) {
 			if (fes_node_leads_to_managed(pc))
 				r = list_one(lister, pc);
 			else if (lister->c->twin[pc->id])

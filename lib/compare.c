@@ -49,7 +49,10 @@ static struct fes_comparison *new_comparison(const struct fes_tree *primary,
 	return NULL;
 }
 
-/* Names of managed roots and of their parents match without case, below them exactly. */
+/*
+ * Names pair without case: FAT cannot hold two that differ in nothing else. Whether they have to
+ * be the same to the letter is for the plan to say.
+ */
 static void pair(struct fes_comparison *c, struct fes_node *p, struct fes_node *m)
 {
 	c->twin[p->id] = m;
@@ -58,7 +61,7 @@ static void pair(struct fes_comparison *c, struct fes_node *p, struct fes_node *
 		return;
 	for (size_t i = 0; i < p->n_children; i++) {
 		struct fes_node *pc = p->children[i];
-		struct fes_node *mc = fes_node_child(m, pc->name, p->role == FES_PARENT);
+		struct fes_node *mc = fes_node_child(m, pc);
 
 		if (mc && pc->role != FES_FOREIGN && mc->role != FES_FOREIGN)
 			pair(c, pc, mc);

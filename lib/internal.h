@@ -53,6 +53,9 @@ int fes_volume_adopt(struct fes_context *context, struct blkdev *dev, const char
 /* Close device and file system but keep what the getters tell. */
 void fes_volume_release(struct fes_volume *volume);
 
+/* A copy of the last message about @volume, NULL when there was none (or no memory). */
+char *fes_volume_copy_error(struct fes_volume *volume);
+
 /* Log "name: text" as an error and remember it as the reason. */
 void fes_volume_report(struct fes_volume *volume, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
@@ -100,15 +103,17 @@ struct fes_digest {
 
 struct fes_node {
 	struct fes_node *parent;    /* NULL: the root */
-	struct fes_node **children; /* by name, in strcmp() order */
+	struct fes_node **children; /* by key, in strcmp() order */
 	size_t n_children;
 	char *path;                 /* "/" for the root */
 	const char *name;           /* the last part of path */
+	const char *key;            /* the name folded: unique in a directory, as FAT demands */
 	size_t id;                  /* index in tree->nodes */
 	enum fes_role role;
 	bool directory;
-	bool untidy;    /* a directory with slots that belong to nothing; a file with a chain too long */
-	bool mixed;     /* a directory with something foreign below that has its own place: see plan.c */
+	bool untidy; /* a directory with slots that belong to nothing; a file with a chain too long */
+	bool holds_foreign; /* a directory with something foreign below */
+	bool mixed;         /* ... that cannot move along when the directory does: see plan.c */
 	uint32_t size;
 	uint32_t first_cluster; /* 0 for the root */
 	uint32_t short_slot;
@@ -133,8 +138,8 @@ int fes_tree_read(struct fes_volume *volume, const struct fes_managed *managed,
 	struct fes_tree **ret);
 void fes_tree_free(struct fes_tree *tree);
 
-/* The child called @name; @fold: without case. NULL when there is none. */
-struct fes_node *fes_node_child(const struct fes_node *dir, const char *name, bool fold);
+/* The child that FAT takes for @like's namesake: without case. NULL when there is none. */
+struct fes_node *fes_node_child(const struct fes_node *dir, const struct fes_node *like);
 
 /* Whether @node is managed or a directory with something managed below. */
 bool fes_node_leads_to_managed(const struct fes_node *node);
@@ -213,7 +218,8 @@ enum fes_site_kind {
 	FES_SITE_REBUILD, /* directory m becomes a new version of directory p */
 	FES_SITE_REPLACE, /* file m gets the contents of file p */
 	FES_SITE_TOUCH,   /* m gets attributes and times of p */
-	FES_SITE_RENAME,  /* file m becomes file p of the same directory */
+	FES_SITE_RENAME,  /* the entry of m becomes that of p in the same directory */
+	FES_SITE_TIDY,    /* slots that belong to nothing go from directory m */
 	FES_SITE_ADD,     /* p comes into the mirror's directory @m */
 	FES_SITE_REMOVE,  /* m goes */
 };
@@ -306,6 +312,7 @@ void fes_removals_done(struct fes_removals *removals);
 
 struct fes_apply {
 	const struct fes_plan *plan;
+	bool second_step; /* what the primary no longer has was removed before */
 	struct fes_digester *digester;
 	int (*before_commit)(void *userdata);
 	void *userdata;

@@ -128,10 +128,11 @@ static int primary_unchanged(void *userdata)
 	return -ESTALE;
 }
 
-static int apply(struct work *work, bool *ret_short)
+static int apply(struct work *work, bool second_step, bool *ret_short)
 {
 	struct fes_apply apply = {
 		.plan = work->plan,
+		.second_step = second_step,
 		.digester = work->run->digester,
 		.before_commit = primary_unchanged,
 		.userdata = work,
@@ -161,7 +162,7 @@ static int apply_in_two_steps(struct work *work)
 	drop_plan(work);
 	if (r == 0)
 		r = make_plan(work);
-	return r < 0 ? r : apply(work, NULL);
+	return r < 0 ? r : apply(work, true, NULL);
 }
 
 static int bring_in_line(struct work *work)
@@ -178,7 +179,7 @@ static int bring_in_line(struct work *work)
 		mirror->state = FES_MIRROR_IN_SYNC;
 		return 0;
 	}
-	r = apply(work, &too_short);
+	r = apply(work, false, &too_short);
 	if (r == -ENOSPC && too_short)
 		r = apply_in_two_steps(work);
 	if (r == 0)
@@ -190,15 +191,15 @@ static int bring_in_line(struct work *work)
 static void note_failure(struct work *work, int error)
 {
 	struct fes_mirror *mirror = work->mirror;
-	const char *why = mirror->volume->last_error;
 
 	mirror->state = mirror->stats.writes > 0 ? FES_MIRROR_FAILED : FES_MIRROR_REFUSED;
-	if (!why) {
-		if (error == -ENOMEM)
-			fes_volume_report(mirror->volume, "out of memory");
-		why = error == -ENOMEM ? mirror->volume->last_error : work->run->primary->last_error;
-	}
-	mirror->message = strdup(why ? why : strerror(-error));
+	if (error == -ENOMEM)
+		fes_volume_report(mirror->volume, "out of memory");
+	mirror->message = fes_volume_copy_error(mirror->volume);
+	if (!mirror->message)
+		mirror->message = fes_volume_copy_error(work->run->primary);
+	if (!mirror->message)
+		mirror->message = strdup(strerror(-error));
 }
 
 void fes_mirror_sync(struct fes_mirror *mirror, const struct fes_run *run)

@@ -97,20 +97,39 @@ static bool file_differs(const struct fes_comparison *c, const struct fes_node *
 static struct verdict judge_dir(const struct fes_comparison *c, struct fes_node *p,
 	struct fes_node *m);
 
+/* Below managed roots names are the same to the letter. */
+static bool name_differs(const struct fes_node *p, const struct fes_node *m)
+{
+	return p->parent->role == FES_MANAGED && strcmp(p->name, m->name) != 0;
+}
+
 /* Whether the entry of @p in the mirror's directory has to change, apart from what is below it. */
 static bool entry_differs(const struct fes_comparison *c, const struct fes_node *p)
 {
 	const struct fes_node *m = c->twin[p->id];
 
-	if (!m || m->directory != p->directory)
+	if (!m || m->directory != p->directory || name_differs(p, m))
 		return true;
 	return !p->directory && file_differs(c, p, m);
+}
+
+/* Whether anything of @m goes when the primary has nothing in its place. */
+static bool loses_anything(const struct fes_node *m)
+{
+	if (m->role != FES_MANAGED)
+		return false;
+	if (!m->holds_foreign)
+		return true;
+	for (size_t i = 0; i < m->n_children; i++)
+		if (loses_anything(m->children[i]))
+			return true;
+	return false;
 }
 
 static bool lost_child(const struct fes_comparison *c, const struct fes_node *m)
 {
 	for (size_t i = 0; i < m->n_children; i++)
-		if (m->children[i]->role == FES_MANAGED && !c->back[m->children[i]->id])
+		if (!c->back[m->children[i]->id] && loses_anything(m->children[i]))
 			return true;
 	return false;
 }
@@ -183,90 +202,76 @@ static int report_kinds(const struct fes_comparison *c, const struct fes_node *p
 
 static int edit_dir(struct planner *planner, struct fes_node *p, struct fes_node *m);
 
+/* What holds something foreign cannot go whole: only what is ours in it does. */
 static int remove_node(struct planner *planner, struct fes_node *m)
 {
-	if (m->directory && m->mixed)
+	if (m->holds_foreign)
 		return edit_dir(planner, NULL, m);
 	return push_kind(planner, FES_SITE_REMOVE, NULL, m);
 }
 
-static int edit_pair(struct planner *planner, struct fes_node *p, struct fes_node *m)
+static int edit_file(struct planner *planner, struct fes_node *p, struct fes_node *m)
 {
-	const struct fes_comparison *c = planner->c;
-	int r;
+	bool same = planner->c->same[p->id];
 
-	if (!p->directory) {
-		if (!c->same[p->id])
-			return push_kind(planner, FES_SITE_REPLACE, p, m);
-		return fes_node_same_meta(p, m) ? 0 : push_kind(planner, FES_SITE_TOUCH, p, m);
-	}
-	if (!m->mixed)
-		return push_verdict(planner, judge_child(c, p, m));
-	r = edit_dir(planner, p, m);
-	if (r < 0 || m->role == FES_PARENT || fes_node_same_meta(p, m))
-		return r;
-	return push_kind(planner, FES_SITE_TOUCH, p, m);
+	if (name_differs(p, m))
+		return push_kind(planner, FES_SITE_RENAME, p, m);
+	if (!same)
+		return push_kind(planner, FES_SITE_REPLACE, p, m);
+	return fes_node_same_meta(p, m) ? 0 : push_kind(planner, FES_SITE_TOUCH, p, m);
 }
 
-/* Another kind of thing stands there. In a managed directory it is ours, unless it is mixed. */
-static int edit_clash(struct planner *planner, struct fes_node *p, struct fes_node *m)
+static int edit_pair(struct planner *planner, struct fes_node *p, struct fes_node *m)
 {
 	int r;
 
-	if (m->parent->role == FES_PARENT || m->mixed)
-		return report_kinds(planner->c, p, m);
-	r = remove_node(planner, m);
+	if (!p->directory)
+		return edit_file(planner, p, m);
+	if (!m->mixed)
+		return name_differs(p, m) ? push_kind(planner, FES_SITE_RENAME, p, m)
+					  : push_verdict(planner, judge_child(planner->c, p, m));
+	r = edit_dir(planner, p, m);
+	if (r < 0 || m->role == FES_PARENT)
+		return r;
+	if (name_differs(p, m))
+		return push_kind(planner, FES_SITE_RENAME, p, m);
+	return fes_node_same_meta(p, m) ? 0 : push_kind(planner, FES_SITE_TOUCH, p, m);
+}
+
+/* Another kind of thing stands there, which is ours: see refuse_clashes(). */
+static int edit_clash(struct planner *planner, struct fes_node *p, struct fes_node *m)
+{
+	int r = remove_node(planner, m);
+
 	return r < 0 ? r : push_site(planner, (struct fes_site){
 		.kind = FES_SITE_ADD, .phase = phase_of(p), .p = p, .m = m->parent});
 }
 
-/* Only the case of the name differs: FAT cannot hold both, so the old one goes first. */
-static int remove_case_variant(struct planner *planner, const struct fes_node *p,
-	const struct fes_node *dir)
+static int edit_child(struct planner *planner, struct fes_node *p, struct fes_node *dir)
 {
-	struct fes_node *m = fes_node_child(dir, p->name, true);
+	struct fes_node *m = planner->c->twin[p->id];
 
-	if (!m || m->role != FES_MANAGED || planner->c->back[m->id])
-		return 0;
-	if (m->mixed)
-		return report_kinds(planner->c, p, m);
-	planner->plan->moved[m->id] = true; /* the loop over the lost ones passes it over */
-	return remove_node(planner, m);
-}
-
-static int edit_children(struct planner *planner, struct fes_node *p, struct fes_node *m)
-{
-	int r = 0;
-
-	for (size_t i = 0; r == 0 && i < p->n_children; i++) {
-		struct fes_node *pc = p->children[i], *mc = planner->c->twin[pc->id];
-
-		if (!fes_node_leads_to_managed(pc)) {
-			r = pc->role == FES_PARENT && mc && mc->directory ? edit_dir(planner, pc, mc) : 0;
-			continue;
-		}
-		if (mc) {
-			r = mc->directory == pc->directory ? edit_pair(planner, pc, mc)
-							   : edit_clash(planner, pc, mc);
-			continue;
-		}
-		r = remove_case_variant(planner, pc, m);
-		if (r == 0)
-			r = push_site(planner, (struct fes_site){
-				.kind = FES_SITE_ADD, .phase = phase_of(pc), .p = pc, .m = m});
-	}
-	return r;
+	if (!fes_node_leads_to_managed(p))
+		return p->role == FES_PARENT && m && m->directory ? edit_dir(planner, p, m) : 0;
+	if (!m)
+		return push_site(planner, (struct fes_site){
+			.kind = FES_SITE_ADD, .phase = phase_of(p), .p = p, .m = dir});
+	return m->directory == p->directory ? edit_pair(planner, p, m) : edit_clash(planner, p, m);
 }
 
 /* Bring a mixed directory @m in line with @p (NULL: the primary has none), entry by entry. */
 static int edit_dir(struct planner *planner, struct fes_node *p, struct fes_node *m)
 {
-	int r = p ? edit_children(planner, p, m) : 0;
+	int r = 0;
 
+	if (m->untidy)
+		r = push_kind(planner, FES_SITE_TIDY, NULL, m);
+	for (size_t i = 0; r == 0 && p && i < p->n_children; i++)
+		r = edit_child(planner, p->children[i], m);
 	for (size_t i = 0; r == 0 && i < m->n_children; i++) {
 		struct fes_node *mc = m->children[i];
 
-		if (planner->c->back[mc->id] || planner->plan->moved[mc->id])
+		if (planner->c->back[mc->id])
 			continue;
 		if (mc->role == FES_MANAGED)
 			r = remove_node(planner, mc);
@@ -274,6 +279,20 @@ static int edit_dir(struct planner *planner, struct fes_node *p, struct fes_node
 			r = edit_dir(planner, NULL, mc);
 	}
 	return r;
+}
+
+/* A managed root, or what holds something foreign, is not ours to replace by another kind. */
+static int refuse_clashes(const struct fes_comparison *c)
+{
+	for (size_t i = 1; i < c->primary->n_nodes; i++) {
+		const struct fes_node *p = c->primary->nodes[i], *m = c->twin[i];
+
+		if (!m || m->directory == p->directory || !fes_node_leads_to_managed(p))
+			continue;
+		if (m->parent->role == FES_PARENT || m->holds_foreign)
+			return report_kinds(c, p, m);
+	}
+	return 0;
 }
 
 /* ---- what may not go yet ---- */
@@ -296,7 +315,7 @@ static bool still_needed(const struct planner *planner, const struct fes_node *m
 /* Its name is free for something else already. */
 static bool name_taken(const struct fes_node *m, const struct fes_node *p_dir)
 {
-	return p_dir && fes_node_child(p_dir, m->name, true);
+	return p_dir && fes_node_child(p_dir, m);
 }
 
 /* Mark what is retained below directory @m, which becomes a version of @p. */
@@ -382,11 +401,12 @@ static int make(struct planner *planner)
 {
 	struct fes_plan *plan = planner->plan;
 	const struct fes_comparison *c = planner->c;
-	int r = edit_dir(planner, c->primary->root, c->mirror->root);
+	int r = refuse_clashes(c);
 
+	if (r == 0)
+		r = edit_dir(planner, c->primary->root, c->mirror->root);
 	if (r < 0)
 		return r;
-	memset(plan->moved, 0, c->mirror->n_nodes * sizeof *plan->moved);
 	planner->loader_changes = any_site(plan, FES_PHASE_LOADER);
 	if (planner->loader_changes && any_site(plan, FES_PHASE_PAYLOAD)) {
 		r = fes_references_read(c->mirror, NULL, &planner->references);

@@ -147,6 +147,13 @@ static void join_all_sites(struct fes_plan *plan)
 	}
 }
 
+/* A directory that only changes the case of its name in a mixed one is rebuilt along with that. */
+static bool rebuilds(const struct fes_site *site)
+{
+	return site->kind == FES_SITE_REBUILD ||
+		(site->kind == FES_SITE_RENAME && site->p->directory && !site->m->mixed);
+}
+
 int fes_plan_find_renames(struct fes_plan *plan)
 {
 	struct lender *lenders = malloc((plan->comparison->mirror->n_nodes + 1) * sizeof *lenders);
@@ -157,7 +164,9 @@ int fes_plan_find_renames(struct fes_plan *plan)
 		const struct fes_site *site = &plan->sites[i];
 		size_t n;
 
-		if (site->kind != FES_SITE_REBUILD || site->phase == FES_PHASE_REMOVAL)
+		if (site->kind == FES_SITE_RENAME && plan->comparison->same[site->p->id])
+			plan->chain[site->p->id] = site->m;
+		if (!rebuilds(site) || site->phase == FES_PHASE_REMOVAL)
 			continue;
 		n = collect_lenders(plan, site->m, lenders, 0);
 		if (n > 0)

@@ -227,6 +227,16 @@ static int require_content(struct fes_sync *sync)
 	return -ENODATA;
 }
 
+/* Nobody could open such a file; that a damaged name is left out should still be said. */
+static void warn_of_names(struct fes_sync *sync)
+{
+	for (size_t i = 1; i < sync->tree->n_nodes; i++)
+		if (strchr(sync->tree->nodes[i]->name, '/'))
+			fes_log(sync->context, FES_LOG_WARNING,
+				"%s: %s: not mirrored: its name has a '/' in it", sync->primary->name,
+				sync->tree->nodes[i]->path);
+}
+
 static int open_primary(struct fes_sync *sync)
 {
 	struct fat_check_result check;
@@ -236,7 +246,10 @@ static int open_primary(struct fes_sync *sync)
 		r = fes_volume_require_sound(sync->primary, &check);
 	if (r == 0)
 		r = fes_tree_read(sync->primary, &sync->managed, &sync->tree);
-	return r < 0 ? r : require_content(sync);
+	if (r < 0)
+		return r;
+	warn_of_names(sync);
+	return require_content(sync);
 }
 
 /* ---- mirrors, side by side ---- */
@@ -291,6 +304,15 @@ static int run_mirrors(struct fes_sync *sync, const struct fes_run *run)
 	return 0;
 }
 
+static bool any_written(const struct fes_sync *sync)
+{
+	for (size_t i = 0; i < sync->n_mirrors; i++)
+		if (sync->mirrors[i].stats.writes > 0)
+			return true;
+	return false;
+}
+
+/* A primary that cannot be read through fails the run, unless a mirror could do without that part. */
 static int run_all(struct fes_sync *sync)
 {
 	struct fes_run run = {.context = sync->context, .managed = &sync->managed, .flags = sync->flags};
@@ -306,7 +328,7 @@ static int run_all(struct fes_sync *sync)
 	if (r < 0)
 		return r;
 	r = run_mirrors(sync, &run);
-	if (r == 0)
+	if (r == 0 && !any_written(sync))
 		r = fes_digester_error(run.digester);
 	fes_digester_stop(run.digester);
 	return r;

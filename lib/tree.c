@@ -62,6 +62,17 @@ struct reader {
 	size_t room; /* in tree->nodes */
 };
 
+static const char *fold_name(struct fes_tree *tree, const char *name)
+{
+	char folded[FAT_NAME_MAX], *key;
+	size_t len = fat_name_fold(name, folded);
+
+	key = tree_alloc(tree, len + 1);
+	if (key)
+		memcpy(key, folded, len);
+	return key;
+}
+
 static struct fes_node *new_node(struct reader *reader, struct fes_node *parent, const char *name)
 {
 	struct fes_tree *tree = reader->tree;
@@ -88,6 +99,9 @@ static struct fes_node *new_node(struct reader *reader, struct fes_node *parent,
 	node->path[above] = '/';
 	memcpy(node->path + above + 1, name, len);
 	node->name = node->path + above + 1;
+	node->key = fold_name(tree, name);
+	if (!node->key)
+		return NULL;
 	node->parent = parent;
 	node->id = tree->n_nodes;
 	tree->nodes[tree->n_nodes++] = node;
@@ -124,7 +138,9 @@ static int add_entry(struct reader *reader, struct fes_node *dir, const struct f
 
 	if (!node)
 		return -ENOMEM;
-	node->role = fes_managed_role(reader->managed, node->path);
+	/* A '/' in a name is no name that anybody could ask for, and it would look like a path. */
+	node->role = strchr(entry->name, '/') ? FES_FOREIGN
+					      : fes_managed_role(reader->managed, node->path);
 	if (!matters(dir, node->role)) {
 		reader->tree->n_nodes--; /* the block keeps a few bytes of it */
 		return 0;
@@ -144,11 +160,11 @@ static int add_entry(struct reader *reader, struct fes_node *dir, const struct f
 	return r;
 }
 
-static int by_name(const void *a, const void *b)
+static int by_key(const void *a, const void *b)
 {
 	const struct fes_node *const *na = a, *const *nb = b;
 
-	return strcmp((*na)->name, (*nb)->name);
+	return strcmp((*na)->key, (*nb)->key);
 }
 
 static int read_entries(struct reader *reader, struct fes_node *dir)
@@ -165,25 +181,25 @@ static int read_entries(struct reader *reader, struct fes_node *dir)
 	dir->untidy = dir->role == FES_MANAGED && fat_dir_untidy(fat_dir);
 	fat_dir_close(fat_dir);
 	if (r == 0 && dir->n_children > 0)
-		qsort(dir->children, dir->n_children, sizeof *dir->children, by_name);
+		qsort(dir->children, dir->n_children, sizeof *dir->children, by_key);
 	return r;
 }
 
 /*
- * A directory that is not wholly ours cannot be replaced by a new version: what is foreign below
- * it has a `..` that names it.
+ * A foreign file in a managed directory goes into each new version of it. A foreign directory
+ * does not: its `..` names the old one. What holds one, at any depth, is edited in place.
  */
-static bool holds_foreign_directory(const struct fes_node *dir)
+static void note_foreign(struct fes_node *dir)
 {
-	if (dir->role == FES_PARENT)
-		return true;
+	dir->mixed = dir->role == FES_PARENT;
+	dir->holds_foreign = dir->mixed;
 	for (size_t i = 0; i < dir->n_children; i++) {
 		const struct fes_node *child = dir->children[i];
+		bool foreign = child->role == FES_FOREIGN;
 
-		if (child->directory && (child->role == FES_FOREIGN || child->mixed))
-			return true;
+		dir->holds_foreign |= foreign || child->holds_foreign;
+		dir->mixed |= child->directory && (foreign || child->mixed);
 	}
-	return false;
 }
 
 static int read_dir(struct reader *reader, struct fes_node *dir, unsigned depth)
@@ -202,7 +218,7 @@ static int read_dir(struct reader *reader, struct fes_node *dir, unsigned depth)
 		if (child->directory && child->role != FES_FOREIGN)
 			r = read_dir(reader, child, depth + 1);
 	}
-	dir->mixed = holds_foreign_directory(dir);
+	note_foreign(dir);
 	return r;
 }
 
@@ -232,13 +248,13 @@ int fes_tree_read(struct fes_volume *volume, const struct fes_managed *managed,
 
 /* ---- asking ---- */
 
-struct fes_node *fes_node_child(const struct fes_node *dir, const char *name, bool fold)
+struct fes_node *fes_node_child(const struct fes_node *dir, const struct fes_node *like)
 {
 	size_t low = 0, high = dir->n_children;
 
 	while (low < high) {
 		size_t mid = low + (high - low) / 2;
-		int order = strcmp(dir->children[mid]->name, name);
+		int order = strcmp(dir->children[mid]->key, like->key);
 
 		if (order == 0)
 			return dir->children[mid];
@@ -247,9 +263,6 @@ struct fes_node *fes_node_child(const struct fes_node *dir, const char *name, bo
 		else
 			high = mid;
 	}
-	for (size_t i = 0; fold && i < dir->n_children; i++)
-		if (fat_name_equal(dir->children[i]->name, name))
-			return dir->children[i];
 	return NULL;
 }
 

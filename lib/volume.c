@@ -38,6 +38,16 @@ static void keep_message(void *userdata, const char *message)
 	volume->last_error = strdup(message);
 }
 
+char *fes_volume_copy_error(struct fes_volume *volume)
+{
+	char *copy;
+
+	(void)pthread_mutex_lock(&volume->context->log_lock);
+	copy = volume->last_error ? strdup(volume->last_error) : NULL;
+	(void)pthread_mutex_unlock(&volume->context->log_lock);
+	return copy;
+}
+
 void fes_volume_report(struct fes_volume *volume, const char *format, ...)
 {
 	char text[4096];
