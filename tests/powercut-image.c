@@ -1,0 +1,290 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <config.h>
+
+#include <check.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "tests/powercut.h"
+
+/* Volumes made by mkfs.fat and mtools, which share no code with what is tested. */
+
+enum { DAY = 86400, YEAR_2024 = 1704067200, PATH_LEN = 512 };
+
+__attribute__((format(printf, 1, 2))) static void run(const char *format, ...)
+{
+	char command[8192];
+	va_list args;
+	int n;
+
+	va_start(args, format);
+	n = vsnprintf(command, sizeof command, format, args);
+	va_end(args);
+	ck_assert_int_lt(n, (int)sizeof command);
+	ck_assert_msg(system(command) == 0, "failed: %s", command);
+}
+
+void cut_require(bool ok, const char *what)
+{
+	if (!ok)
+		ck_abort_msg("failed: %s", what);
+}
+
+/* ---- files ---- */
+
+static void write_bytes(FILE *f, unsigned long n, unsigned seed)
+{
+	uint32_t x = seed * 2654435761u + 1;
+
+	for (unsigned long i = 0; i < n; i++) {
+		x ^= x << 13;
+		x ^= x >> 17;
+		x ^= x << 5;
+		cut_require(fputc((int)(x & 0xff), f) != EOF, "fputc");
+	}
+}
+
+static void set_day(const char *path, unsigned long day)
+{
+	struct timespec times[2] = {{.tv_sec = YEAR_2024 + (time_t)day * DAY}};
+
+	times[1] = times[0];
+	ck_assert_int_eq(utimensat(AT_FDCWD, path, times, 0), 0);
+}
+
+/* Writes the file and returns its day. */
+static unsigned long write_spec(const char *path, const char *spec)
+{
+	unsigned long n, seed, day;
+	FILE *f = fopen(path, "we");
+	char *at;
+
+	ck_assert_ptr_nonnull(f);
+	if (*spec == '=') {
+		ck_assert_int_ge(fputs(spec + 1, f), 0);
+		ck_assert_int_eq(fclose(f), 0);
+		return strlen(spec);
+	}
+	n = strtoul(spec, &at, 10);
+	ck_assert_int_eq(*at, '@');
+	seed = strtoul(at + 1, &at, 10);
+	day = *at == ':' ? strtoul(at + 1, &at, 10) : seed;
+	write_bytes(f, n, (unsigned)seed);
+	ck_assert_int_eq(fclose(f), 0);
+	return day;
+}
+
+static void make_parents(char *path, size_t from)
+{
+	for (char *at = strchr(path + from, '/'); at; at = strchr(at + 1, '/')) {
+		*at = '\0';
+		(void)mkdir(path, 0755); /* it may be there already */
+		*at = '/';
+	}
+}
+
+static void make_tree(const char *dir, const struct cut_file *files, bool after)
+{
+	for (const struct cut_file *f = files; f && f->path; f++) {
+		const char *spec = after ? f->after : f->before;
+		char path[PATH_LEN];
+
+		if (!spec)
+			continue;
+		ck_assert_int_lt(snprintf(path, sizeof path, "%s%s", dir, f->path), PATH_LEN);
+		make_parents(path, strlen(dir) + 1);
+		if (path[strlen(path) - 1] != '/')
+			set_day(path, write_spec(path, spec));
+	}
+	run("find '%s' -type d -exec touch -d 2024-02-03T04:05:06 '{}' +", dir);
+}
+
+static void put_tree(const char *dir, const char *image)
+{
+	run("if [ -n \"$(ls -A '%s')\" ]; then cd '%s' && find . -mindepth 1 -maxdepth 1 | "
+	    "LC_ALL=C sort | xargs -d '\\n' "
+	    "sh -c 'mcopy -s -p -m -n -i \"$0\" -- \"$@\" ::' '%s'; fi",
+		dir, dir, image);
+}
+
+/* ---- volumes ---- */
+
+static void format_volume(const char *image, const struct cut_shape *shape)
+{
+	unsigned n_fats = shape->n_fats ? shape->n_fats : 2;
+	unsigned slots = shape->root_slots ? shape->root_slots : 512;
+	unsigned fat = shape->n_clusters * shape->fat_bits / 8 / shape->sector_size + 1;
+	unsigned root = slots * 32 / shape->sector_size, reserved = shape->fat_bits == 32 ? 32 : 1;
+	unsigned long sectors = reserved + n_fats * fat + root +
+		(unsigned long)shape->n_clusters * shape->cluster_sectors;
+	char root_option[32] = "";
+
+	if (shape->fat_bits != 32)
+		(void)snprintf(root_option, sizeof root_option, "-r %u", slots);
+	run("rm -f '%s' && truncate -s %lu '%s'", image, sectors * shape->sector_size, image);
+	run("mkfs.fat -a -F %u -S %u -s %u -f %u %s -i 1234ABCD -n ESP '%s' >/dev/null",
+		shape->fat_bits, shape->sector_size, shape->cluster_sectors, n_fats, root_option,
+		image);
+}
+
+static struct cut_image load(const char *path)
+{
+	struct cut_image image = {0};
+	struct stat st;
+	FILE *f = fopen(path, "re");
+
+	ck_assert_ptr_nonnull(f);
+	ck_assert_int_eq(fstat(fileno(f), &st), 0);
+	image.size = (uint64_t)st.st_size;
+	image.bytes = malloc(image.size);
+	ck_assert_ptr_nonnull(image.bytes);
+	ck_assert_uint_eq(fread(image.bytes, 1, image.size, f), image.size);
+	ck_assert_int_eq(fclose(f), 0);
+	return image;
+}
+
+/* Files side by side, every other of which goes away again. */
+static void make_gaps(const char *dir, const char *image, const struct cut_shape *shape)
+{
+	unsigned long cluster = (unsigned long)shape->sector_size * shape->cluster_sectors;
+	char path[PATH_LEN];
+
+	if (shape->n_fragments == 0)
+		return;
+	run("rm -rf '%s/gaps' && mkdir '%s/gaps'", dir, dir);
+	for (unsigned i = 0; i < shape->n_fragments; i++) {
+		FILE *f;
+
+		(void)snprintf(path, sizeof path, "%s/gaps/g%03ua", dir, i);
+		f = fopen(path, "we");
+		ck_assert_ptr_nonnull(f);
+		write_bytes(f, CUT_GAP * cluster, i);
+		ck_assert_int_eq(fclose(f), 0);
+		(void)snprintf(path, sizeof path, "%s/gaps/g%03ub", dir, i);
+		f = fopen(path, "we");
+		ck_assert_ptr_nonnull(f);
+		write_bytes(f, CUT_BETWEEN * cluster, i + 1000);
+		ck_assert_int_eq(fclose(f), 0);
+	}
+	run("mmd -i '%s' ::/GAPS && cd '%s/gaps' && mcopy -i '%s' g* ::/GAPS && "
+	    "mdel -i '%s' '::/GAPS/g*a'",
+		image, dir, image, image);
+}
+
+static void delete_again(const char *image, const struct cut_file *files)
+{
+	for (; files && files->path; files++)
+		if (files->after)
+			run("mdel -i '%s' '::%s'", image, files->path);
+}
+
+static struct cut_image make_volume(const char *dir, const struct cut_shape *shape,
+	const struct cut_file *files, bool after, bool foreign)
+{
+	char tree[PATH_LEN], image[PATH_LEN];
+	struct cut_image ret;
+
+	(void)snprintf(tree, sizeof tree, "%s/tree", dir);
+	(void)snprintf(image, sizeof image, "%s/volume.img", dir);
+	run("rm -rf '%s' && mkdir '%s'", tree, tree);
+	make_tree(tree, files, after);
+	format_volume(image, shape);
+	put_tree(tree, image);
+	if (foreign)
+		delete_again(image, files);
+	make_gaps(dir, image, shape);
+	ret = load(image);
+	run("rm -rf '%s' '%s'", tree, image);
+	return ret;
+}
+
+struct cut_image cut_make_primary(const char *dir, const struct cut_file *files, bool after)
+{
+	static const struct cut_shape shape = {
+		.fat_bits = 12,
+		.sector_size = 512,
+		.cluster_sectors = 1,
+		.n_clusters = 3000,
+	};
+
+	return make_volume(dir, &shape, files, after, false);
+}
+
+struct cut_image cut_make_mirror(const char *dir, const struct cut_shape *shape,
+	const struct cut_file *foreign)
+{
+	return make_volume(dir, shape, foreign, false, true);
+}
+
+/* ---- fsck.fat ---- */
+
+static bool begins_with_one_of(const char *line, const char *const *list)
+{
+	for (; *list; list++)
+		if (strncmp(line, *list, strlen(*list)) == 0)
+			return true;
+	return false;
+}
+
+/* The program's name and version, and the summary: "file: 12 files, 34/5678 clusters". */
+static bool is_frame(const char *line, const char *path)
+{
+	return strncmp(line, "fsck.fat ", 9) == 0 || strncmp(line, path, strlen(path)) == 0;
+}
+
+static bool line_allowed(const char *line, bool final, bool orphans)
+{
+	static const char *const orphaned[] = {
+		"Orphaned long file name part",
+		"  Auto-deleting.",
+		"Leaving filesystem unchanged.",
+		NULL,
+	};
+	static const char *const harmless[] = {
+		"FATs differ but appear to be intact.",
+		"  Using first FAT.",
+		"Reclaiming unconnected clusters.",
+		"Reclaimed ",
+		"Free cluster summary wrong",
+		"  Auto-correcting.",
+		"Leaving filesystem unchanged.",
+		NULL,
+	};
+
+	if ((!final || orphans) && begins_with_one_of(line, orphaned))
+		return true;
+	return !final && begins_with_one_of(line, harmless);
+}
+
+bool cut_fsck_accepts(const char *dir, const struct cut_image *image, bool final, bool orphans,
+	char *complaint, size_t len)
+{
+	char path[PATH_LEN], command[PATH_LEN * 2], line[1024];
+	bool fine = true;
+	FILE *f;
+
+	(void)snprintf(path, sizeof path, "%s/fsck.img", dir);
+	f = fopen(path, "we");
+	ck_assert_ptr_nonnull(f);
+	ck_assert_uint_eq(fwrite(image->bytes, 1, image->size, f), image->size);
+	ck_assert_int_eq(fclose(f), 0);
+	(void)snprintf(command, sizeof command, "fsck.fat -n '%s' 2>&1", path);
+	f = popen(command, "re");
+	ck_assert_ptr_nonnull(f);
+	while (fgets(line, sizeof line, f)) {
+		line[strcspn(line, "\n")] = '\0';
+		if (!fine || *line == '\0' || is_frame(line, path) ||
+			line_allowed(line, final, orphans))
+			continue;
+		fine = false;
+		(void)snprintf(complaint, len, "fsck.fat: %s", line);
+	}
+	(void)pclose(f); /* harmless findings have an exit status, too */
+	(void)unlink(path);
+	return fine;
+}

@@ -1,0 +1,632 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <config.h>
+
+#include <check.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "fat/internal.h"
+#include "tests/powercut.h"
+
+/*
+ * A state is judged three times over: bytes that nobody may change; what fat_check() says; and
+ * every entry by its path, against the mirror as it was at first and the primary. The last two are
+ * done once with each FAT copy in the first place.
+ *
+ * Contents are compared in the images, following the chains that the table in force gives.
+ */
+
+enum { NODES_MAX = 4096, ARENA_SIZE = 16 * 1024 * 1024 };
+
+__attribute__((format(printf, 2, 3))) static bool fault(struct cut_judge *judge,
+	const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	(void)vsnprintf(judge->fault, sizeof judge->fault, format, args);
+	va_end(args);
+	return false;
+}
+
+static void keep_message(void *userdata, const char *message)
+{
+	struct cut_judge *judge = userdata;
+
+	(void)fault(judge, "%s", message);
+}
+
+/* ---- snapshots ---- */
+
+static void snapshot_init(struct cut_snapshot *s)
+{
+	*s = (struct cut_snapshot){
+		.nodes = malloc(NODES_MAX * sizeof *s->nodes),
+		.arena = malloc(ARENA_SIZE),
+	};
+	ck_assert_ptr_nonnull(s->nodes);
+	ck_assert_ptr_nonnull(s->arena);
+}
+
+static void snapshot_done(struct cut_snapshot *s)
+{
+	free(s->nodes);
+	free(s->arena);
+}
+
+static void *arena_take(struct cut_snapshot *s, size_t len)
+{
+	void *at = s->arena + s->used;
+
+	s->used += (len + 15) / 16 * 16;
+	cut_require(s->used <= ARENA_SIZE, "arena size");
+	return at;
+}
+
+static const char *join(struct cut_snapshot *s, const char *dir, const char *name)
+{
+	size_t len = strlen(dir) + 1 + strlen(name) + 1;
+	char *path = arena_take(s, len);
+
+	(void)snprintf(path, len, "%s/%s", dir, name);
+	return path;
+}
+
+/* The check that came before says that chains end. */
+static void take_chain(struct cut_snapshot *s, const struct fat_volume *vol, struct cut_node *node)
+{
+	uint32_t *chain, n = 0;
+
+	for (uint32_t c = node->first_cluster; fat_cluster_valid(vol, c); c = fat_next(vol, c))
+		n++;
+	chain = arena_take(s, n * sizeof *chain);
+	n = 0;
+	for (uint32_t c = node->first_cluster; fat_cluster_valid(vol, c); c = fat_next(vol, c))
+		chain[n++] = c;
+	node->chain = chain;
+	node->n_chain = n;
+}
+
+static struct cut_node *take_entry(struct cut_snapshot *s, const struct fes_managed *managed,
+	const struct fat_volume *vol, const char *dir, const struct fat_entry *entry)
+{
+	size_t len = (size_t)entry->n_slots * FAT_SLOT_LEN;
+	struct cut_node *node = &s->nodes[s->n++];
+	uint8_t *slots = arena_take(s, len);
+
+	cut_require(s->n < NODES_MAX, "number of entries");
+	memcpy(slots, entry->slots, len);
+	*node = (struct cut_node){
+		.path = join(s, dir, entry->name),
+		.directory = entry->attributes & FAT_ATTR_DIRECTORY,
+		.size = entry->size,
+		.first_cluster = entry->first_cluster,
+		.n_slots = entry->n_slots,
+		.slots = slots,
+	};
+	node->role = fes_managed_role(managed, node->path);
+	take_chain(s, vol, node);
+	return node;
+}
+
+static int take_dir(struct cut_snapshot *s, const struct fes_managed *managed,
+	struct fat_volume *vol, uint32_t cluster, const char *path)
+{
+	struct fat_entry entry;
+	struct fat_dir *dir;
+	int r = fat_dir_open(vol, cluster, path, &dir);
+
+	if (r < 0)
+		return r;
+	while (r == 0 && fat_dir_next(dir, &entry) > 0) {
+		const struct cut_node *node = take_entry(s, managed, vol, path, &entry);
+
+		if (node->directory)
+			r = take_dir(s, managed, vol, node->first_cluster, node->path);
+	}
+	fat_dir_close(dir);
+	return r;
+}
+
+static int by_path(const void *a, const void *b)
+{
+	const struct cut_node *na = a, *nb = b;
+
+	return strcmp(na->path, nb->path);
+}
+
+static int take_snapshot(struct cut_snapshot *s, const struct fes_managed *managed,
+	struct fat_volume *vol, const uint8_t *image)
+{
+	int r;
+
+	s->image = image;
+	s->data_offset = vol->geo.data_offset;
+	s->cluster_size = vol->geo.cluster_size;
+	s->n = 0;
+	s->used = 0;
+	r = take_dir(s, managed, vol, 0, "");
+	qsort(s->nodes, s->n, sizeof *s->nodes, by_path);
+	return r;
+}
+
+static const struct cut_node *find(const struct cut_snapshot *s, const char *path)
+{
+	struct cut_node key = {.path = path};
+
+	return bsearch(&key, s->nodes, s->n, sizeof *s->nodes, by_path);
+}
+
+static const uint8_t *bytes_at(const struct cut_snapshot *s, const struct cut_node *node,
+	uint32_t offset)
+{
+	uint32_t cluster = node->chain[offset / s->cluster_size];
+
+	return s->image + s->data_offset + (uint64_t)(cluster - 2) * s->cluster_size +
+		offset % s->cluster_size;
+}
+
+static bool same_contents(const struct cut_snapshot *sa, const struct cut_node *a,
+	const struct cut_snapshot *sb, const struct cut_node *b)
+{
+	if (a->size != b->size)
+		return false;
+	for (uint32_t at = 0; at < a->size; at += 512) {
+		uint32_t len = a->size - at < 512 ? a->size - at : 512;
+
+		if (memcmp(bytes_at(sa, a, at), bytes_at(sb, b, at), len) != 0)
+			return false;
+	}
+	return true;
+}
+
+/* ---- entries ---- */
+
+/* Attributes and times, which change together with contents; the access date is nobody's. */
+static bool same_meta(const struct cut_node *a, const struct cut_node *b)
+{
+	const struct fat_short_slot *sa, *sb;
+
+	sa = (const struct fat_short_slot *)(const void *)&a
+		->slots[(size_t)(a->n_slots - 1) * FAT_SLOT_LEN];
+	sb = (const struct fat_short_slot *)(const void *)&b
+		->slots[(size_t)(b->n_slots - 1) * FAT_SLOT_LEN];
+	return sa->attributes == sb->attributes && sa->create_centis == sb->create_centis &&
+		memcmp(&sa->create_time, &sb->create_time, 4) == 0 &&
+		memcmp(&sa->write_time, &sb->write_time, 4) == 0;
+}
+
+static bool is_version(const struct cut_snapshot *now, const struct cut_node *node,
+	const struct cut_snapshot *of)
+{
+	const struct cut_node *version = find(of, node->path);
+
+	if (!version || version->directory != node->directory)
+		return false;
+	if (node->role == FES_PARENT)
+		return true;
+	return same_meta(node, version) &&
+		(node->directory || same_contents(now, node, of, version));
+}
+
+static bool is_untouched(const struct cut_snapshot *now, const struct cut_node *node,
+	const struct cut_snapshot *before)
+{
+	const struct cut_node *old = find(before, node->path);
+
+	if (!old || old->n_slots != node->n_slots || old->n_chain != node->n_chain ||
+		memcmp(old->slots, node->slots, (size_t)node->n_slots * FAT_SLOT_LEN) != 0 ||
+		(node->n_chain > 0 &&
+			memcmp(old->chain, node->chain, node->n_chain * sizeof *node->chain) != 0))
+		return false;
+	/* A foreign directory holds what is foreign; its clusters are compared like a file's. */
+	for (uint32_t i = 0; i < node->n_chain; i++) {
+		uint64_t offset = now->data_offset +
+			(uint64_t)(node->chain[i] - 2) * now->cluster_size;
+
+		if (memcmp(now->image + offset, before->image + offset, now->cluster_size) != 0)
+			return false;
+	}
+	return true;
+}
+
+static bool judge_node(struct cut_judge *judge, const struct cut_node *node, bool final)
+{
+	const struct cut_snapshot *now = &judge->now;
+
+	if (node->role == FES_FOREIGN)
+		return is_untouched(now, node, &judge->before) ||
+			fault(judge, "%s: foreign, and not as it was", node->path);
+	if (is_version(now, node, judge->target))
+		return true;
+	if (final && node->role == FES_MANAGED)
+		return fault(judge, "%s: not as on the primary", node->path);
+	return is_version(now, node, &judge->before) || is_version(now, node, &judge->after) ||
+		is_version(now, node, &judge->other) ||
+		fault(judge, "%s: neither as before nor as on the primary", node->path);
+}
+
+static bool judge_nodes(struct cut_judge *judge, bool final)
+{
+	for (size_t i = 0; i < judge->now.n; i++)
+		if (!judge_node(judge, &judge->now.nodes[i], final))
+			return false;
+	return true;
+}
+
+static bool is_in(const struct cut_snapshot *s, const struct cut_node *node)
+{
+	const struct cut_node *there = find(s, node->path);
+
+	return there && there->directory == node->directory;
+}
+
+/* What is foreign, and what is there before and after, is there all the time. */
+static bool judge_missing(struct cut_judge *judge)
+{
+	for (size_t i = 0; i < judge->before.n; i++) {
+		const struct cut_node *node = &judge->before.nodes[i];
+
+		if (node->role != FES_FOREIGN &&
+			!(is_in(&judge->after, node) && is_in(judge->target, node)))
+			continue;
+		if (!find(&judge->now, node->path))
+			return fault(judge, "%s: gone", node->path);
+	}
+	return true;
+}
+
+static bool judge_complete(struct cut_judge *judge)
+{
+	for (size_t i = 0; i < judge->target->n; i++) {
+		const struct cut_node *node = &judge->target->nodes[i];
+
+		if (node->role == FES_MANAGED && !find(&judge->now, node->path))
+			return fault(judge, "%s: missing", node->path);
+	}
+	return true;
+}
+
+/* ---- does it boot ---- */
+
+static bool ends_with(const char *path, const char *ending)
+{
+	size_t len = strlen(path), n = strlen(ending);
+
+	return len > n && strcasecmp(path + len - n, ending) == 0;
+}
+
+static bool is_loader_entry(const struct cut_node *node)
+{
+	return !node->directory && ends_with(node->path, ".conf") &&
+		strncasecmp(node->path, "/loader/entries/", 16) == 0;
+}
+
+static bool is_choice(const struct cut_node *node)
+{
+	return is_loader_entry(node) ||
+		(!node->directory && ends_with(node->path, ".efi") &&
+			strncasecmp(node->path, "/EFI/Linux/", 11) == 0);
+}
+
+static bool has_choice(const struct cut_snapshot *s)
+{
+	for (size_t i = 0; i < s->n; i++)
+		if (is_choice(&s->nodes[i]))
+			return true;
+	return false;
+}
+
+static bool has_file(const struct cut_snapshot *s, const char *path)
+{
+	for (size_t i = 0; i < s->n; i++)
+		if (!s->nodes[i].directory && fat_name_equal(s->nodes[i].path, path))
+			return true;
+	return false;
+}
+
+static bool names_file(const char *key)
+{
+	return strcmp(key, "linux") == 0 || strcmp(key, "initrd") == 0 || strcmp(key, "efi") == 0;
+}
+
+static bool judge_line(struct cut_judge *judge, const struct cut_node *entry, const char *line)
+{
+	char key[32], path[512];
+
+	if (sscanf(line, "%31s %511[^\n]", key, path) != 2 || !names_file(key))
+		return true;
+	return has_file(&judge->now, path) ||
+		fault(judge, "%s: names %s, which is not there", entry->path, path);
+}
+
+static bool judge_entry(struct cut_judge *judge, const struct cut_node *entry)
+{
+	char text[4096], *line, *rest = text;
+
+	cut_require(entry->size < sizeof text, "size of a loader entry");
+	for (uint32_t i = 0; i < entry->size; i++)
+		text[i] = (char)*bytes_at(&judge->now, entry, i);
+	text[entry->size] = '\0';
+	while ((line = strsep(&rest, "\n")))
+		if (!judge_line(judge, entry, line))
+			return false;
+	return true;
+}
+
+static bool judge_boot(struct cut_judge *judge)
+{
+	if (judge->has_choices && !has_choice(&judge->now))
+		return fault(judge, "nothing to boot is left");
+	for (size_t i = 0; i < judge->now.n; i++)
+		if (is_loader_entry(&judge->now.nodes[i]) &&
+			!judge_entry(judge, &judge->now.nodes[i]))
+			return false;
+	return true;
+}
+
+/* ---- one view ---- */
+
+struct checking {
+	struct cut_judge *judge;
+	bool final;
+	bool fine;
+};
+
+static bool is_orphan(const char *message)
+{
+	return strstr(message, "orphaned long-name entries") != NULL;
+}
+
+static bool is_expected(const char *message)
+{
+	static const char *const expected[] = {
+		"lost clusters: ",
+		"the FAT copies differ on ",
+		"free count in the FSInfo sector wrong",
+	};
+
+	for (size_t i = 0; i < sizeof expected / sizeof *expected; i++)
+		if (strncmp(message, expected[i], strlen(expected[i])) == 0)
+			return true;
+	return is_orphan(message);
+}
+
+static void judge_finding(void *userdata, enum fat_severity severity, const char *message)
+{
+	struct checking *checking = userdata;
+
+	if (!checking->fine)
+		return;
+	if (!checking->final && severity == FAT_HARMLESS && is_expected(message))
+		return;
+	if (checking->judge->orphans_stay && is_orphan(message))
+		return;
+	checking->fine = fault(checking->judge, "fat_check: %s", message);
+}
+
+static bool judge_volume(struct cut_judge *judge, struct fat_volume *vol, const uint8_t *image,
+	bool final)
+{
+	struct checking checking = {judge, final, true};
+	struct fat_check_result result;
+
+	if (fat_check(vol, judge_finding, &checking, &result) < 0)
+		return fault(judge, "fat_check failed");
+	if (!checking.fine)
+		return false;
+	if (take_snapshot(&judge->now, judge->managed, vol, image) < 0)
+		return fault(judge, "the tree cannot be read");
+	return judge_nodes(judge, final) && judge_missing(judge) &&
+		(!final || judge_complete(judge)) && judge_boot(judge);
+}
+
+/* A device for reading over the image, which volume calls leave alone. */
+static struct blkdev *device_of(const struct cut_image *image)
+{
+	struct blkdev *dev;
+
+	cut_require(memdev_wrap(image->bytes, image->size, 512, &dev) == 0, "memdev");
+	return dev;
+}
+
+static bool judge_view(struct cut_judge *judge, const struct cut_image *image, bool final)
+{
+	struct blkdev *dev = device_of(image);
+	struct fat_log log = {keep_message, judge};
+	struct fat_volume *vol;
+	bool fine;
+
+	if (fat_open(dev, "state", &log, &vol) < 0) {
+		blkdev_close(dev);
+		return false;
+	}
+	fine = judge_volume(judge, vol, image->bytes, final);
+	fat_close(vol);
+	blkdev_close(dev);
+	return fine;
+}
+
+static uint8_t *copy_at(const struct cut_judge *judge, const struct cut_image *image, unsigned copy)
+{
+	return image->bytes + judge->geo.fat_offset + copy * judge->geo.fat_size;
+}
+
+static void swap_copies(const struct cut_judge *judge, const struct cut_image *image)
+{
+	uint8_t *a = copy_at(judge, image, 0), *b = copy_at(judge, image, 1);
+
+	for (uint64_t i = 0; i < judge->geo.fat_size; i++) {
+		uint8_t byte = a[i];
+
+		a[i] = b[i];
+		b[i] = byte;
+	}
+}
+
+static bool copies_equal(const struct cut_judge *judge, const struct cut_image *image)
+{
+	return judge->geo.n_fats < 2 ||
+		memcmp(copy_at(judge, image, 0), copy_at(judge, image, 1),
+			judge->geo.fat_size) == 0;
+}
+
+/* ---- bytes that nobody changes ---- */
+
+static bool same_bytes(const struct cut_judge *judge, const struct cut_image *image, uint64_t from,
+	uint64_t to)
+{
+	return memcmp(image->bytes + from, judge->start + from, to - from) == 0;
+}
+
+static bool judge_reserved(struct cut_judge *judge, const struct cut_image *image)
+{
+	uint64_t count = judge->geo.fsinfo_offset + offsetof(struct fat_fsinfo, free_clusters);
+	uint64_t end = judge->geo.fat_offset;
+	bool fine;
+
+	if (judge->geo.fsinfo_offset == 0)
+		fine = same_bytes(judge, image, 0, end);
+	else
+		fine = same_bytes(judge, image, 0, count) &&
+			same_bytes(judge, image, count + 4, end);
+	return fine || fault(judge, "the reserved region was changed");
+}
+
+/* FAT[0], FAT[1], and what comes after the last entry. */
+static bool judge_fat_edges(struct cut_judge *judge, const struct cut_image *image)
+{
+	uint64_t head = judge->geo.type * 2 / 8;
+	uint64_t entries = ((uint64_t)judge->geo.n_clusters + 2) * judge->geo.type;
+	uint64_t tail = (entries + 7) / 8;
+
+	for (unsigned copy = 0; copy < judge->geo.n_fats; copy++) {
+		uint64_t at = judge->geo.fat_offset + copy * judge->geo.fat_size;
+
+		if (!same_bytes(judge, image, at, at + head))
+			return fault(judge, "FAT[0] or FAT[1] of copy %u were changed", copy + 1);
+		if (!same_bytes(judge, image, at + tail, at + judge->geo.fat_size))
+			return fault(judge, "the end of FAT copy %u was changed", copy + 1);
+	}
+	return true;
+}
+
+static bool judge_bytes(struct cut_judge *judge, const struct cut_image *image)
+{
+	const struct fat_geometry *geo = &judge->geo;
+	uint64_t end = geo->data_offset + (uint64_t)geo->n_clusters * geo->cluster_size;
+
+	if (!judge_reserved(judge, image) || !judge_fat_edges(judge, image))
+		return false;
+	if (judge->label_offset &&
+		!same_bytes(judge, image, judge->label_offset, judge->label_offset + FAT_SLOT_LEN))
+		return fault(judge, "the label was changed");
+	return same_bytes(judge, image, end, image->size) ||
+		fault(judge, "something was written behind the last cluster");
+}
+
+bool cut_judge(struct cut_judge *judge, const struct cut_image *image, bool final)
+{
+	bool fine;
+
+	*judge->fault = '\0';
+	if (!judge_bytes(judge, image) || !judge_view(judge, image, final))
+		return false;
+	if (copies_equal(judge, image))
+		return true;
+	swap_copies(judge, image);
+	fine = judge_view(judge, image, final);
+	swap_copies(judge, image);
+	if (!fine) {
+		char why[sizeof judge->fault];
+
+		memcpy(why, judge->fault, sizeof why);
+		(void)fault(judge, "through FAT copy 2: %.900s", why);
+	}
+	return fine;
+}
+
+/* ---- reachable ---- */
+
+static void add_reachable(const struct cut_image *image, uint8_t *bits)
+{
+	struct blkdev *dev = device_of(image);
+	struct fat_check_result result;
+	struct fat_volume *vol;
+
+	cut_require(fat_open(dev, "state", NULL, &vol) == 0, "fat_open");
+	cut_require(fat_check(vol, NULL, NULL, &result) == 0, "fat_check");
+	for (uint32_t i = 0; i < (vol->geo.n_clusters + 2) / 8 + 1; i++)
+		bits[i] |= vol->reachable[i];
+	fat_close(vol);
+	blkdev_close(dev);
+}
+
+void cut_judge_reachable(struct cut_judge *judge, const struct cut_image *image, uint8_t *bits)
+{
+	add_reachable(image, bits);
+	if (copies_equal(judge, image))
+		return;
+	swap_copies(judge, image);
+	add_reachable(image, bits);
+	swap_copies(judge, image);
+}
+
+/* ---- begin and end ---- */
+
+static void take_image(struct cut_snapshot *s, const struct fes_managed *managed,
+	const struct cut_image *image, struct fat_geometry *ret)
+{
+	struct blkdev *dev = device_of(image);
+	struct fat_volume *vol;
+
+	ck_assert_int_eq(fat_open(dev, "image", NULL, &vol), 0);
+	ck_assert_int_eq(take_snapshot(s, managed, vol, image->bytes), 0);
+	*ret = vol->geo;
+	fat_close(vol);
+	blkdev_close(dev);
+}
+
+static uint64_t find_label(const struct fat_geometry *geo, const uint8_t *image)
+{
+	uint64_t at = geo->root_cluster
+		? geo->data_offset + (uint64_t)(geo->root_cluster - 2) * geo->cluster_size
+		: geo->root_offset;
+
+	for (unsigned i = 0; i < 16; i++, at += FAT_SLOT_LEN)
+		if ((image[at + 11] & FAT_ATTR_LONG_MASK) == FAT_ATTR_VOLUME)
+			return at;
+	return 0;
+}
+
+void cut_judge_init(struct cut_judge *judge, const struct fes_managed *managed,
+	const struct cut_image *start, const struct cut_image *primary,
+	const struct cut_image *other)
+{
+	struct fat_geometry unused;
+
+	*judge = (struct cut_judge){.managed = managed, .start = start->bytes};
+	judge->target = &judge->after;
+	snapshot_init(&judge->other);
+	snapshot_init(&judge->before);
+	snapshot_init(&judge->after);
+	snapshot_init(&judge->now);
+	take_image(&judge->after, managed, primary, &unused);
+	if (other->bytes)
+		take_image(&judge->other, managed, other, &unused);
+	take_image(&judge->before, managed, start, &judge->geo);
+	judge->has_choices = has_choice(&judge->before) && has_choice(&judge->after) &&
+		(!other->bytes || has_choice(&judge->other));
+	judge->label_offset = find_label(&judge->geo, start->bytes);
+}
+
+void cut_judge_done(struct cut_judge *judge)
+{
+	snapshot_done(&judge->before);
+	snapshot_done(&judge->after);
+	snapshot_done(&judge->other);
+	snapshot_done(&judge->now);
+}

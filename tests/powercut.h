@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * What test-powercut.c is made of: volumes built by mkfs.fat and mtools (powercut-image.c), a judge
+ * over what a power cut left (powercut-judge.c), and the enumeration of all that one can leave
+ * (powercut.c).
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "fat/internal.h"
+#include "lib/internal.h"
+#include "tests/testdev.h"
+
+/*
+ * A file of a tree: path, what it holds before and after. "BYTES@SEED" or "BYTES@SEED:DAY" (DAY: of
+ * the modification time, else SEED), "=TEXT", or NULL: not there. A path ending in '/' is an empty
+ * directory, "" its contents. A foreign file is made from before; with after it is deleted again
+ * once all others are there, and leaves a gap.
+ */
+struct cut_file {
+	const char *path;
+	const char *before;
+	const char *after;
+};
+
+enum { CUT_PATHS_MAX = 4 };
+
+struct cut_workload {
+	const struct cut_file *files;   /* of the primary, last path NULL */
+	const struct cut_file *foreign; /* on the mirror, last path NULL; or NULL. See cut_file */
+	const struct cut_file *other;   /* what the primary holds after a power cut; NULL: files */
+	const char *manage[CUT_PATHS_MAX];
+	const char *exclude[CUT_PATHS_MAX];
+	bool blank; /* the mirror begins with what is foreign only */
+	/*
+	 * Long-name slots that an interrupted removal orphans in a directory that is not managed
+	 * stay there: nobody can tell whose they are.
+	 */
+	bool orphans_stay;
+};
+
+struct cut_shape {
+	unsigned fat_bits;
+	unsigned sector_size;     /* bytes, of the volume */
+	unsigned cluster_sectors;
+	unsigned n_clusters;      /* about */
+	unsigned n_fats;          /* 0: 2 */
+	unsigned root_slots;      /* of the fixed root, 0: 512 */
+	unsigned device_sector;   /* bytes, 0: 512 */
+	unsigned physical_sector; /* bytes, 0: as the device's */
+	unsigned n_fragments;     /* gaps of CUT_GAP clusters before the free space */
+};
+
+enum { CUT_GAP = 6, CUT_BETWEEN = 40 }; /* clusters of a gap, and of what stands between two */
+
+struct cut_effort {
+	unsigned states_per_epoch; /* at most; all of them if there are no more */
+	unsigned hidden_per_epoch; /* when all that is written is out of any reader's sight */
+	unsigned recover_every;    /* run the sync again; 1: on each state, 0: never */
+	unsigned fsck_every;
+	unsigned nested_every;     /* cut the recovery, too */
+	unsigned nested_per_epoch;
+};
+
+/* Shared between the processes of a test program. */
+struct cut_totals {
+	uint64_t states;
+	uint64_t recoveries;
+	uint64_t nested;
+	uint64_t fsck_runs;
+};
+
+/* ---- powercut-image.c ---- */
+
+/* An image in memory. */
+struct cut_image {
+	uint8_t *bytes;
+	uint64_t size;
+};
+
+/* ck_assert() writes to a file each time, which is too slow for what is done often. */
+void cut_require(bool ok, const char *what);
+
+/* Make a volume in the folder @dir. free() image.bytes. */
+struct cut_image cut_make_primary(const char *dir, const struct cut_file *files, bool after);
+struct cut_image cut_make_mirror(const char *dir, const struct cut_shape *shape,
+	const struct cut_file *foreign);
+
+/*
+ * Whether fsck.fat -n says only what is harmless about @image (with @final: nothing, but for
+ * orphaned long names with @orphans). Else @complaint gets what it says.
+ */
+bool cut_fsck_accepts(const char *dir, const struct cut_image *image, bool final, bool orphans,
+	char *complaint, size_t len);
+
+/* ---- powercut-judge.c ---- */
+
+struct cut_node {
+	const char *path;
+	enum fes_role role;
+	bool directory;
+	uint32_t size;
+	uint32_t first_cluster;
+	uint32_t n_chain;
+	const uint32_t *chain;
+	uint32_t n_slots;
+	const uint8_t *slots;
+};
+
+/* All entries of a volume by path; contents stay in the image. */
+struct cut_snapshot {
+	const uint8_t *image;
+	uint64_t data_offset;
+	uint32_t cluster_size;
+	struct cut_node *nodes;
+	size_t n;
+	uint8_t *arena;
+	size_t used;
+};
+
+struct cut_judge {
+	const struct fes_managed *managed;
+	struct fat_geometry geo;
+	const uint8_t *start;       /* the mirror's image as it was at first */
+	struct cut_snapshot before; /* of it */
+	struct cut_snapshot after;  /* of the primary */
+	struct cut_snapshot other;  /* of another, which comes after a power cut; may be empty */
+	const struct cut_snapshot *target; /* one of the two */
+	struct cut_snapshot now;
+	bool orphans_stay;
+	bool has_choices; /* there is something to boot in both */
+	uint64_t label_offset; /* of the label's slot, 0: none */
+	char fault[1024];
+};
+
+/* @other may have no bytes. */
+void cut_judge_init(struct cut_judge *judge, const struct fes_managed *managed,
+	const struct cut_image *start, const struct cut_image *primary,
+	const struct cut_image *other);
+void cut_judge_done(struct cut_judge *judge);
+
+/*
+ * Whether @image is what a power cut may leave (with @final: what a sync that ended well leaves).
+ * Else judge->fault says why not. The image is changed meanwhile and is as before afterwards.
+ */
+bool cut_judge(struct cut_judge *judge, const struct cut_image *image, bool final);
+
+/* Mark the clusters that can be reached through either FAT copy in @bits, by cluster number. */
+void cut_judge_reachable(struct cut_judge *judge, const struct cut_image *image, uint8_t *bits);
+
+/* ---- powercut.c ---- */
+
+struct cut_case;
+
+struct cut_case *cut_case_new(const char *dir, const struct cut_shape *shape,
+	const struct cut_workload *workload, struct cut_totals *totals);
+void cut_case_free(struct cut_case *c);
+
+/* First cluster of @path on the mirror before the sync. */
+uint32_t cut_case_first_cluster(const struct cut_case *c, const char *path);
+
+/* Whether the runs so far removed something first, for want of room. */
+bool cut_case_removed_first(const struct cut_case *c);
+
+/*
+ * Sync the mirror once and log it; NULL when it ended in something else than @expected. Flush
+ * number @drop_flush (from 1) is swallowed, with @drop_more all later ones too. 0: none.
+ */
+struct write_log *cut_record(struct cut_case *c, enum fes_mirror_state expected,
+	uint64_t drop_flush, bool drop_more);
+
+/*
+ * The flush that ends the epoch before the first commit: the first epoch that changes what a
+ * reader sees.
+ */
+uint64_t cut_flush_before_commit(struct cut_case *c, const struct write_log *log);
+
+/*
+ * Judge what power cuts leave at every moment of @log. Returns whether all of it is as it must be;
+ * else cut_case_fault() tells what was found first.
+ */
+bool cut_enumerate(struct cut_case *c, const struct write_log *log,
+	const struct cut_effort *effort);
+const char *cut_case_fault(const struct cut_case *c);
