@@ -157,8 +157,15 @@ size_t fat_name_fold(const char *name, char ret[FAT_NAME_MAX])
 	const uint8_t *at = (const uint8_t *)name;
 	char *to = ret;
 
-	while (*at && to < ret + FAT_NAME_MAX - 4)
-		to = put_utf8(to, fold(get_utf8(&at)));
+	while (*at) {
+		char c[4];
+		size_t len = (size_t)(put_utf8(c, fold(get_utf8(&at))) - c);
+
+		if (len >= FAT_NAME_MAX - (size_t)(to - ret))
+			break;
+		memcpy(to, c, len);
+		to += len;
+	}
 	*to = '\0';
 	return (size_t)(to - ret);
 }
