@@ -24,7 +24,7 @@ static int collect_clusters(struct fat_volume *vol, uint32_t first, const char *
 
 	if (limit == 0)
 		limit = 1;
-	while (cluster != FAT_EOC) {
+	do {
 		if (!fat_cluster_valid(vol, cluster))
 			return bad_chain(vol, path, cluster);
 		if (image->n_clusters == limit) {
@@ -43,7 +43,7 @@ static int collect_clusters(struct fat_volume *vol, uint32_t first, const char *
 		}
 		image->clusters[image->n_clusters++] = cluster;
 		cluster = fat_next(vol, cluster);
-	}
+	} while (cluster != FAT_EOC);
 	return 0;
 }
 

@@ -61,7 +61,8 @@ static size_t contiguous(const struct fat_file *file, size_t want)
 	uint32_t size = file->vol->geo.cluster_size, cluster = file->cluster;
 	size_t run = size - file->in_cluster;
 
-	while (run < want && fat_next(file->vol, cluster) == cluster + 1) {
+	while (run < want && fat_next(file->vol, cluster) == cluster + 1 &&
+		fat_cluster_valid(file->vol, cluster + 1)) {
 		cluster++;
 		run += size;
 	}
