@@ -463,6 +463,13 @@ static int grow(struct fat_txn *txn, struct fat_op *op, struct fat_dir_image *im
 	return r < 0 ? r : append_to_image(txn, image, cluster);
 }
 
+/* The volume label is no name: a directory EFI on a volume labelled EFI is nothing unusual. */
+static bool is_label(const struct fat_dir_image *image, uint32_t short_slot)
+{
+	return fat_slot_is_label(
+		(const struct fat_short_slot *)(const void *)slot_at(image, short_slot));
+}
+
 /*
  * The entry set as it shall stand: cluster filled in, short name changed if it is taken by
  * another than the entry at short slot @except.
@@ -481,7 +488,7 @@ static int prepare_set(struct fat_txn *txn, const struct fat_op *op,
 	int r = names ? 0 : -ENOMEM;
 
 	while (r == 0 && fat_set_next(image->bytes, image->n_slots, &slot, &other) > 0)
-		if (other.short_slot != except)
+		if (other.short_slot != except && !is_label(image, other.short_slot))
 			r = fat_names_enter_fixed(names,
 				slot_at(image, other.short_slot + 1 - other.n_slots), other.n_slots);
 	if (r == 0)
@@ -572,6 +579,8 @@ static int rename_set(struct fat_txn *txn, struct fat_op *op, struct fat_dir_ima
 	note_old(txn, op, image, old.short_slot);
 	memcpy(unit, slot_at(image, first), (size_t)per_unit * FAT_SLOT_LEN);
 	for (uint32_t i = old.short_slot + 1 - old.n_slots; i <= old.short_slot; i++)
+		unit[(size_t)(i - first) * FAT_SLOT_LEN] = FAT_SLOT_DELETED;
+	for (uint32_t i = end_marker(image); i < slot; i++)
 		unit[(size_t)(i - first) * FAT_SLOT_LEN] = FAT_SLOT_DELETED;
 	memcpy(unit + (size_t)(slot - first) * FAT_SLOT_LEN, set, (size_t)n * FAT_SLOT_LEN);
 	op->place.short_slot = slot + n - 1;

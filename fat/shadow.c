@@ -83,13 +83,23 @@ int fat_names_enter_name(struct fat_nameset *names, const uint8_t *slots, uint32
 	return r == 0 ? -EEXIST : r < 0 ? r : 0;
 }
 
+/* "vmlinuz" and VMLINUZ, as Linux makes them: the same to a reader, and entered as the name. */
+static bool alias_is_name(const uint8_t *slots, uint32_t n_slots)
+{
+	char name[FAT_NAME_MAX], alias[FAT_NAME_MAX];
+
+	fat_slots_name(slots, n_slots, name);
+	fat_short_name_decode(short_of(slots, n_slots)->name, 0, alias);
+	return fat_name_equal(name, alias);
+}
+
 int fat_names_enter_alias(struct fat_nameset *names, const uint8_t *slots, uint32_t n_slots,
 	bool *renamed, uint8_t short_name[11])
 {
 	int r;
 
 	*renamed = false;
-	if (n_slots == 1)
+	if (n_slots == 1 || alias_is_name(slots, n_slots))
 		return 0;
 	r = enter_short(names, short_of(slots, n_slots)->name);
 	for (unsigned attempt = 0; r == 0 && attempt < ALIAS_ATTEMPTS; attempt++) {
