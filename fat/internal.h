@@ -56,6 +56,7 @@ struct fat_table {
 	uint8_t *dirty;      /* bitmap over the sectors of one copy: differs from the medium */
 	uint64_t n_dirty_sectors; /* size of that bitmap in bits */
 	uint8_t *changed;    /* bitmap over clusters: set or touched since fat_table_clean() */
+	uint64_t written[2]; /* hash of the dirty sectors as each copy was left by writing */
 };
 
 struct fat_volume {
@@ -91,7 +92,10 @@ void fat_table_clean(struct fat_volume *vol);
  */
 int64_t fat_table_write(struct fat_volume *vol, unsigned copy);
 
-/* Read the dirty sectors of @copy back and compare. 0, -EIO (reported) or a device error. */
+/*
+ * Read the dirty sectors of @copy, which fat_table_write() has written, back and compare every
+ * byte. 0, -EIO (reported) or a device error.
+ */
 int fat_table_verify(struct fat_volume *vol, unsigned copy);
 
 /*

@@ -274,16 +274,20 @@ static bool patch_window(const struct fat_volume *vol, struct window *window)
 
 		if (at >= end)
 			break;
+		/*
+		 * Half of a FAT12 entry: one that changed has both its sectors dirty, and they are in
+		 * one window, since a FAT12 table is shorter than a piece.
+		 */
+		if (at < window->start || at + entry_len(vol) > end)
+			continue;
 		/* Any end mark is as good as another: do not rewrite others' 0xFFF8 as 0xFFFF. */
-		if (!fat_bit_get(vol->table.changed, c) && at >= window->start && at + entry_len(vol) <= end &&
+		if (!fat_bit_get(vol->table.changed, c) &&
 			widen(vol, entry_decode(vol, cluster, window->bytes + (at - window->start))) ==
 				fat_next(vol, cluster))
 			continue;
 		for (unsigned i = 0; i < entry_len(vol); i++) {
 			uint8_t mask = entry_mask(vol, cluster, i), *byte, want;
 
-			if (at + i < window->start || at + i >= end)
-				continue;
 			byte = window->bytes + (at + i - window->start);
 			want = (uint8_t)((*byte & ~mask) | (entry_byte(vol, cluster, value, i) & mask));
 			changed |= want != *byte;
@@ -304,37 +308,59 @@ static int write_piece(struct fat_volume *vol, unsigned copy, const struct windo
 	return r;
 }
 
+/* FNV-1a: what is looked for are bits that a device lost, not an enemy's. */
+static uint64_t hash_window(uint64_t hash, const struct window *window)
+{
+	for (size_t i = 0; i < window->len; i++)
+		hash = (hash ^ window->bytes[i]) * 1099511628211u;
+	return hash;
+}
+
 int64_t fat_table_write(struct fat_volume *vol, unsigned copy)
 {
 	struct window window = {.bytes = blkdev_buffer_new(PIECE)};
-	uint64_t sector = 0;
+	uint64_t sector = 0, hash = 0;
 	int64_t n = 0;
 	int r = 0;
 
 	if (!window.bytes)
 		return -ENOMEM;
 	while (r >= 0 && next_dirty_run(vol, &sector, &window)) {
+		bool changed;
+
 		r = read_piece(vol, copy, &window);
-		if (r < 0 || !patch_window(vol, &window))
+		if (r < 0)
+			continue;
+		changed = patch_window(vol, &window);
+		hash = hash_window(hash, &window);
+		if (!changed)
 			continue;
 		r = write_piece(vol, copy, &window);
 		n++;
 	}
 	free(window.bytes);
+	vol->table.written[copy] = hash;
 	return r < 0 ? r : n;
 }
 
+/*
+ * Entries are compared with memory, which says where they differ; the hash finds the rest: FAT[0]
+ * and FAT[1], top nibbles, what lies after the last cluster.
+ */
 int fat_table_verify(struct fat_volume *vol, unsigned copy)
 {
 	struct window window = {.bytes = blkdev_buffer_new(PIECE)};
-	uint64_t sector = 0;
+	uint64_t sector = 0, hash = 0;
 	int r = 0;
 
 	if (!window.bytes)
 		return -ENOMEM;
 	while (r >= 0 && next_dirty_run(vol, &sector, &window)) {
 		r = read_piece(vol, copy, &window);
-		if (r < 0 || !patch_window(vol, &window))
+		if (r < 0)
+			continue;
+		hash = hash_window(hash, &window);
+		if (!patch_window(vol, &window))
 			continue;
 		fat_report(vol,
 			"FAT copy %u read back differs from what was written at byte %" PRIu64
@@ -343,6 +369,13 @@ int fat_table_verify(struct fat_volume *vol, unsigned copy)
 		r = -EIO;
 	}
 	free(window.bytes);
+	if (r == 0 && hash != vol->table.written[copy]) {
+		fat_report(vol,
+			"FAT copy %u read back differs from what was written, beside the entries: the "
+			"device changed data",
+			copy + 1);
+		r = -EIO;
+	}
 	return r;
 }
 

@@ -36,6 +36,12 @@
  * been committed stands, what was not is lost clusters, and the next run frees them.
  */
 
+/* Linux and EDK2 begin FAT16 at 4085 clusters, FatFs and GRUB at 4086, Windows at 4087. */
+static bool type_ambiguous(const struct fat_geometry *geo)
+{
+	return geo->type == FAT_TYPE_16 && geo->n_clusters < 4087;
+}
+
 int fat_txn_begin(struct fat_volume *vol, struct fat_txn **ret)
 {
 	struct fat_txn *txn;
@@ -43,6 +49,13 @@ int fat_txn_begin(struct fat_volume *vol, struct fat_txn **ret)
 
 	if (!vol->checked)
 		return -EUCLEAN;
+	if (type_ambiguous(&vol->geo)) {
+		fat_report(vol,
+			"not written to: %" PRIu32 " clusters, which some drivers take for FAT12 and some for "
+			"FAT16; make the volume anew, a little larger or smaller",
+			vol->geo.n_clusters);
+		return -ENOTSUP;
+	}
 	txn = calloc(1, sizeof *txn);
 	if (!txn)
 		return -ENOMEM;
