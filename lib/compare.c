@@ -82,13 +82,29 @@ static bool is_file(const struct fes_node *node)
 	return !node->directory && node->role == FES_MANAGED;
 }
 
+/* Which files' contents are to be read, by id. */
+struct wants {
+	bool *p;
+	bool *m;
+};
+
 /* A file of the mirror whose contents may turn up elsewhere on the primary. */
-static bool may_have_moved(const struct fes_comparison *c, const struct fes_node *m)
+static bool may_have_moved(const struct fes_comparison *c, const struct wants *wants,
+	const struct fes_node *m)
 {
 	const struct fes_node *p = c->back[m->id];
 
-	return is_file(m) && m->size > 0 && !m->untidy &&
-		!(p && !p->directory && p->size == m->size);
+	if (!is_file(m) || m->size == 0 || m->untidy)
+		return false;
+	return wants->m[m->id] || !(p && !p->directory && p->size == m->size);
+}
+
+/* A file of the primary without a comparable twin. */
+static bool is_loner(const struct fes_comparison *c, const struct wants *wants,
+	const struct fes_node *p)
+{
+	(void)wants;
+	return is_file(p) && p->size > 0 && !comparable_twin(c, p);
 }
 
 static int by_size(const void *a, const void *b)
@@ -109,30 +125,20 @@ static bool has_size(const struct sizes *sizes, uint32_t size)
 }
 
 static int collect_sizes(struct sizes *sizes, const struct fes_tree *tree,
-	bool (*fits)(const struct fes_comparison *c, const struct fes_node *node),
-	const struct fes_comparison *c)
+	bool (*fits)(const struct fes_comparison *c, const struct wants *wants,
+		const struct fes_node *node),
+	const struct fes_comparison *c, const struct wants *wants)
 {
 	sizes->n = 0;
 	sizes->list = malloc((tree->n_nodes + 1) * sizeof *sizes->list);
 	if (!sizes->list)
 		return -ENOMEM;
 	for (size_t i = 0; i < tree->n_nodes; i++)
-		if (fits(c, tree->nodes[i]))
+		if (fits(c, wants, tree->nodes[i]))
 			sizes->list[sizes->n++] = tree->nodes[i]->size;
 	qsort(sizes->list, sizes->n, sizeof *sizes->list, by_size);
 	return 0;
 }
-
-/* A file of the primary without a comparable twin. */
-static bool is_loner(const struct fes_comparison *c, const struct fes_node *p)
-{
-	return is_file(p) && p->size > 0 && !comparable_twin(c, p);
-}
-
-struct wants {
-	bool *p; /* by id */
-	bool *m;
-};
 
 static void want_twins(struct fes_comparison *c, bool quick, struct wants *wants)
 {
@@ -150,15 +156,15 @@ static void want_twins(struct fes_comparison *c, bool quick, struct wants *wants
 static int want_moved(struct fes_comparison *c, struct wants *wants)
 {
 	struct sizes moved = {0}, loners = {0};
-	int r = collect_sizes(&moved, c->mirror, may_have_moved, c);
+	int r = collect_sizes(&moved, c->mirror, may_have_moved, c, wants);
 
 	if (r == 0)
-		r = collect_sizes(&loners, c->primary, is_loner, c);
+		r = collect_sizes(&loners, c->primary, is_loner, c, wants);
 	for (size_t i = 0; r == 0 && i < c->primary->n_nodes; i++)
-		if (is_loner(c, c->primary->nodes[i]) && has_size(&moved, c->primary->nodes[i]->size))
+		if (is_loner(c, wants, c->primary->nodes[i]) && has_size(&moved, c->primary->nodes[i]->size))
 			wants->p[i] = true;
 	for (size_t i = 0; r == 0 && i < c->mirror->n_nodes; i++)
-		if (may_have_moved(c, c->mirror->nodes[i]) &&
+		if (may_have_moved(c, wants, c->mirror->nodes[i]) &&
 			has_size(&loners, c->mirror->nodes[i]->size))
 			wants->m[i] = true;
 	free(moved.list);
