@@ -560,6 +560,47 @@ static uint32_t find_room_beside(const struct fat_dir_image *image, uint32_t fro
 	return NO_SLOT;
 }
 
+/* Whether the names differ in case only and take the same slots. */
+static bool only_case_differs(const struct fat_dir_image *image, const struct fat_set *old,
+	const struct fat_item *item)
+{
+	char before[FAT_NAME_MAX], after[FAT_NAME_MAX];
+
+	if (old->n_slots != item->n_slots)
+		return false;
+	fat_slots_name(slot_at(image, old->short_slot + 1 - old->n_slots), old->n_slots, before);
+	fat_slots_name(item->slots, item->n_slots, after);
+	return fat_name_equal(before, after);
+}
+
+/*
+ * In place, unit by unit, the short entry last. Its name and with it the checksums stay, so in
+ * between the long name is partly in the old case and partly in the new: the same to a reader.
+ */
+static int recase_set(struct fat_txn *txn, struct fat_op *op, struct fat_dir_image *image,
+	const struct fat_set *old)
+{
+	uint8_t set[FAT_SET_MAX_SLOTS * FAT_SLOT_LEN], short_name[11];
+	uint32_t per_unit = slots_per_unit(txn), first = old->short_slot + 1 - old->n_slots;
+	uint32_t end = old->short_slot + 1;
+	int r = prepare_set(txn, op, image, old->short_slot, set);
+
+	if (r < 0)
+		return r;
+	note_old(txn, op, image, old->short_slot);
+	memcpy(short_name, slot_at(image, old->short_slot), sizeof short_name);
+	fat_slots_set_short_name(set, old->n_slots, short_name);
+	for (uint32_t from = first; r == 0 && from < end;) {
+		uint32_t unit_end = (from / per_unit + 1) * per_unit;
+		uint32_t to = unit_end < end ? unit_end : end;
+
+		r = push_write(txn, op, image, from, to - from,
+			set + (size_t)(from - first) * FAT_SLOT_LEN);
+		from = to;
+	}
+	return r;
+}
+
 static int rename_set(struct fat_txn *txn, struct fat_op *op, struct fat_dir_image *image)
 {
 	uint8_t set[FAT_SET_MAX_SLOTS * FAT_SLOT_LEN], unit[4096];
@@ -569,6 +610,8 @@ static int rename_set(struct fat_txn *txn, struct fat_op *op, struct fat_dir_ima
 
 	if (!set_of_short_slot(image, op->place.short_slot, &old))
 		return -EINVAL;
+	if (only_case_differs(image, &old, op->item))
+		return recase_set(txn, op, image, &old);
 	first = old.short_slot / per_unit * per_unit;
 	slot = find_room_beside(image, first, first + per_unit, &old, n);
 	if (slot == NO_SLOT || old.short_slot + 1 - old.n_slots < first)

@@ -11,6 +11,13 @@
 
 /* From the sites of a plan to a transaction of fat/. */
 
+/* Which renames in mixed directories are done by copying: one write each cannot do them. */
+enum copying {
+	COPY_NOTHING,
+	COPY_RENAMED, /* but not what changes in case only */
+	COPY_ALL,
+};
+
 struct builder {
 	const struct fes_apply *apply;
 	const struct fes_comparison *c;
@@ -18,7 +25,7 @@ struct builder {
 	struct fat_txn *txn;
 	struct fat_item **files;     /* [primary id]: the item of a new file, shared by versions */
 	struct fat_source **sources; /* [primary id] */
-	bool copies_renamed; /* in mixed directories, where one write cannot do it */
+	enum copying copying;
 };
 
 /* ---- items ---- */
@@ -103,7 +110,7 @@ static struct fat_item *build_child_retaining(struct builder *b, const struct fe
  */
 static struct fat_item *build_foreign(struct builder *b, const struct fes_node *m, bool *skip)
 {
-	bool remains = !b->c->back[m->id] && m->holds_foreign && !b->apply->plan->retained[m->id];
+	bool remains = !b->c->back[m->id] && m->holds_foreign;
 	struct fat_item *dir;
 
 	*skip = m->role != FES_FOREIGN && !remains;
@@ -113,6 +120,14 @@ static struct fat_item *build_foreign(struct builder *b, const struct fes_node *
 		return fat_item_keep(b->txn, m->slots, m->n_slots, m->first_cluster, true);
 	dir = fat_item_dir(b->txn, m->slots, m->n_slots);
 	return dir && add_children(b, dir, m, build_foreign) == 0 ? dir : NULL;
+}
+
+/* What is retained comes whole, with what is foreign in it: see build_retained(). */
+static struct fat_item *build_foreign_beside_retained(struct builder *b, const struct fes_node *m,
+	bool *skip)
+{
+	*skip = b->apply->plan->retained[m->id];
+	return *skip ? NULL : build_foreign(b, m, skip);
 }
 
 static struct fat_item *build_old(struct builder *b, const struct fes_node *m, bool *skip)
@@ -144,7 +159,7 @@ static struct fat_item *build_dir(struct builder *b, const struct fes_node *p,
 		return NULL;
 	r = add_children(b, dir, p, retain ? build_child_retaining : build_child);
 	if (r == 0 && m && m->directory)
-		r = add_children(b, dir, m, build_foreign);
+		r = add_children(b, dir, m, retain ? build_foreign_beside_retained : build_foreign);
 	if (r == 0 && m && m->directory && retain)
 		r = add_children(b, dir, m, build_retained);
 	return r == 0 ? dir : NULL;
@@ -176,6 +191,8 @@ static int refuse_case(const struct builder *b, const struct fes_site *site)
 	return -EEXIST;
 }
 
+static int rename_entry(struct builder *b, const struct fes_site *site);
+
 /* FAT cannot hold two names that differ only in case: then the old one goes first. */
 static int copy_renamed(struct builder *b, const struct fes_site *site)
 {
@@ -184,6 +201,8 @@ static int copy_renamed(struct builder *b, const struct fes_site *site)
 	struct fat_item *item;
 	int r;
 
+	if (clash && b->copying < COPY_ALL)
+		return rename_entry(b, site); /* nearly always possible in place */
 	if (site->p->directory)
 		return refuse_case(b, site);
 	item = build_new_file(b, site->p);
@@ -228,7 +247,7 @@ static int build_site(struct builder *b, const struct fes_site *site)
 		item = fat_item_keep(b->txn, p->slots, p->n_slots, m->first_cluster, false);
 		return replace(b, site, item);
 	case FES_SITE_RENAME:
-		return b->copies_renamed ? copy_renamed(b, site) : rename_entry(b, site);
+		return b->copying > COPY_NOTHING ? copy_renamed(b, site) : rename_entry(b, site);
 	case FES_SITE_TIDY:
 		place = place_of(m, NULL);
 		return fat_txn_tidy(b->txn, &place);
@@ -243,7 +262,7 @@ static int build_site(struct builder *b, const struct fes_site *site)
 	return -EINVAL;
 }
 
-static int builder_begin(struct builder *b, const struct fes_apply *apply, bool copies_renamed)
+static int builder_begin(struct builder *b, const struct fes_apply *apply, enum copying copying)
 {
 	const struct fes_comparison *c = apply->plan->comparison;
 
@@ -252,7 +271,7 @@ static int builder_begin(struct builder *b, const struct fes_apply *apply, bool 
 		.c = c,
 		.primary = c->primary->volume,
 		.mirror = c->mirror->volume,
-		.copies_renamed = copies_renamed,
+		.copying = copying,
 	};
 	b->files = calloc(c->primary->n_nodes, sizeof(*b->files));
 	b->sources = calloc(c->primary->n_nodes, sizeof(*b->sources));
@@ -309,12 +328,12 @@ static int find_room(const struct fes_apply *apply, struct fat_space space, bool
 	return -ENOSPC;
 }
 
-static int apply_plan(const struct fes_apply *apply, bool copies_renamed, bool *ret_short)
+static int apply_plan(const struct fes_apply *apply, enum copying copying, bool *ret_short)
 {
 	const struct fes_plan *plan = apply->plan;
 	struct fat_space space = {0};
 	struct builder b;
-	int r = builder_begin(&b, apply, copies_renamed);
+	int r = builder_begin(&b, apply, copying);
 
 	for (size_t i = 0; r == 0 && i < plan->n_sites; i++)
 		r = build_site(&b, &plan->sites[i]);
@@ -334,8 +353,10 @@ int fes_apply_plan(const struct fes_apply *apply, bool *ret_short)
 
 	if (ret_short)
 		*ret_short = false;
-	r = apply_plan(apply, false, ret_short);
-	return r == -EXDEV ? apply_plan(apply, true, ret_short) : r;
+	r = apply_plan(apply, COPY_NOTHING, ret_short);
+	if (r == -EXDEV)
+		r = apply_plan(apply, COPY_RENAMED, ret_short);
+	return r == -EXDEV ? apply_plan(apply, COPY_ALL, ret_short) : r;
 }
 
 /*
@@ -351,7 +372,7 @@ int fes_apply_removals(const struct fes_apply *apply)
 
 	if (r < 0)
 		return r;
-	r = builder_begin(&b, apply, false);
+	r = builder_begin(&b, apply, COPY_NOTHING);
 	for (size_t i = 0; r == 0 && i < removals.n; i++) {
 		struct fat_place place = place_of(removals.nodes[i]->parent, removals.nodes[i]);
 
