@@ -103,6 +103,7 @@ static void assign_chains(struct fes_plan *plan, const struct fes_node *p,
 
 /* ---- in mixed directories: an entry to be added that is one to be removed ---- */
 
+/* Not one whose name the primary uses for a directory: that removal makes way for an addition. */
 static bool is_renamed(const struct fes_plan *plan, const struct fes_site *add,
 	const struct fes_site *remove)
 {
@@ -110,7 +111,8 @@ static bool is_renamed(const struct fes_plan *plan, const struct fes_site *add,
 	const struct fes_node *p = add->p, *m = remove->m;
 
 	return remove->kind == FES_SITE_REMOVE && remove->phase == add->phase &&
-		m->parent == add->m && !m->directory && m->size == p->size && c->m_has[m->id] &&
+		m->parent == add->m && !m->directory && !c->back[m->id] &&
+		m->size == p->size && c->m_has[m->id] &&
 		fes_digest_equal(c->p_digest[p->id], c->m_digest[m->id]);
 }
 
