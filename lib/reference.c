@@ -72,7 +72,7 @@ int fes_references_read(const struct fes_tree *mirror, const bool *ignored,
 
 		if (!is_entry(node) || (ignored && ignored[node->id]))
 			continue;
-		references->everything = node->size > TOTAL_MAX - references->len;
+		references->everything = (uint64_t)references->len + node->size >= TOTAL_MAX;
 		if (!references->everything)
 			r = append_file(references, mirror->volume, node);
 	}
