@@ -180,6 +180,25 @@ test_foreign_files_survive_without_their_directory()
 	[[ $(names "$MIRROR" /loader) == 'random-seed swtpm ' ]] || fail "loader"
 }
 
+# The old entries still need a kernel in a folder that also holds something foreign: the kernel goes
+# late, the foreign file never.
+test_foreign_files_survive_a_late_removal()
+{
+	local OPTIONS=(--manage=/mid --exclude=/mid/6.1/keep.dat) MANAGED="$MANAGED|^mid"
+	local PRIVATE="$PRIVATE|^mid/6.1/keep.dat"
+
+	make_pair
+	make_dirs "$MIRROR" loader loader/entries mid mid/6.1
+	put_text "$MIRROR" mid/6.1/vmlinuz OLD
+	put_text "$MIRROR" mid/6.1/keep.dat KEEP
+	put_text "$MIRROR" loader/entries/old.conf 'linux /mid/6.1/vmlinuz'
+	make_dirs "$PRIMARY" loader loader/entries mid mid/6.2
+	put_text "$PRIMARY" mid/6.2/vmlinuz NEW
+	put_text "$PRIMARY" loader/entries/new.conf 'linux /mid/6.2/vmlinuz'
+	sync_mirror
+	[[ $(names "$MIRROR" /mid/6.1) == 'keep.dat ' ]] || fail "mid/6.1"
+}
+
 test_foreign_files_are_not_replaced_by_a_file()
 {
 	local OPTIONS=(--exclude=/EFI/Linux/foo/keep.dat)
