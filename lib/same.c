@@ -1,29 +1,64 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <config.h>
 
+#include <limits.h>
 #include <sys/stat.h>
 
 #include "lib/internal.h"
 
-static uint64_t end_of(const struct fes_spec *spec)
+/* What a volume stands on, and which part of it. */
+struct storage {
+	bool block;
+	dev_t device;
+	ino_t inode; /* 0 for block devices */
+	uint64_t offset, end; /* bytes */
+};
+
+static bool take_file(const char *path, struct storage *ret)
 {
-	return spec->size == 0 ? UINT64_MAX : spec->offset + spec->size;
+	struct stat st;
+
+	if (stat(path, &st) < 0)
+		return false;
+	ret->block = S_ISBLK(st.st_mode);
+	ret->device = ret->block ? st.st_rdev : st.st_dev;
+	ret->inode = ret->block ? 0 : st.st_ino;
+	return true;
 }
 
-static bool overlap(const struct fes_spec *a, const struct fes_spec *b)
+/* A loop device is one more name of a part of the file behind it. */
+static void follow_loop(struct storage *storage)
 {
-	return a->offset < end_of(b) && b->offset < end_of(a);
+	struct storage file = *storage;
+	char path[PATH_MAX];
+	uint64_t start, size;
+
+	if (!storage->block ||
+		!fes_sysfs_find_backing(storage->device, path, sizeof path, &start, &size) ||
+		!take_file(path, &file))
+		return;
+	file.offset += start;
+	file.end = (storage->end < size ? storage->end : size) + start;
+	*storage = file;
+}
+
+static bool find_storage(const struct fes_spec *spec, struct storage *ret)
+{
+	*ret = (struct storage){
+		.offset = spec->offset,
+		.end = spec->size == 0 ? UINT64_MAX : spec->offset + spec->size,
+	};
+	if (!take_file(spec->path, ret))
+		return false;
+	follow_loop(ret);
+	return true;
 }
 
 bool fes_spec_same(const struct fes_spec *a, const struct fes_spec *b)
 {
-	struct stat sa, sb;
+	struct storage sa, sb;
 
-	if (stat(a->path, &sa) < 0 || stat(b->path, &sb) < 0)
-		return false;
-	if (S_ISBLK(sa.st_mode) != S_ISBLK(sb.st_mode))
-		return false;
-	if (S_ISBLK(sa.st_mode))
-		return sa.st_rdev == sb.st_rdev && overlap(a, b);
-	return sa.st_dev == sb.st_dev && sa.st_ino == sb.st_ino && overlap(a, b);
+	return find_storage(a, &sa) && find_storage(b, &sb) && sa.block == sb.block &&
+		sa.device == sb.device && sa.inode == sb.inode && sa.offset < sb.end &&
+		sb.offset < sa.end;
 }

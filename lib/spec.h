@@ -131,3 +131,10 @@ bool fes_sysfs_find_disk(dev_t partition, dev_t *ret);
 /* @offset and @size: bytes on the disk. False when the kernel has no such partition. */
 bool fes_sysfs_find_partition(dev_t disk, unsigned number, dev_t *device, uint64_t *offset,
 	uint64_t *size);
+
+/*
+ * If @device is a loop device or a partition of one: the path of the file behind it in @path (a
+ * name of @len bytes at most), where in the file it begins and how long it is, in bytes. One level
+ * is followed.
+ */
+bool fes_sysfs_find_backing(dev_t device, char *path, size_t len, uint64_t *offset, uint64_t *size);

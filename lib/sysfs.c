@@ -139,3 +139,23 @@ bool fes_sysfs_find_partition(dev_t disk, unsigned number, dev_t *device, uint64
 	return find_partition_dir(disk_dir, number, dir, sizeof(dir)) &&
 		sysfs_read_device(dir, device) && sysfs_read_extent(dir, offset, size);
 }
+
+bool fes_sysfs_find_backing(dev_t device, char *path, size_t len, uint64_t *offset, uint64_t *size)
+{
+	uint64_t start = 0, within, n_sectors;
+	dev_t disk = device;
+	char dir[DIR_MAX];
+
+	sysfs_dir(device, dir);
+	if (!sysfs_read_number(dir, "size", &n_sectors))
+		return false;
+	if (fes_sysfs_find_disk(device, &disk) && !sysfs_read_number(dir, "start", &start))
+		return false;
+	sysfs_dir(disk, dir);
+	if (!sysfs_read(dir, "loop/backing_file", path, len) ||
+		!sysfs_read_number(dir, "loop/offset", &within))
+		return false;
+	*offset = within + start * SYSFS_SECTOR;
+	*size = n_sectors * SYSFS_SECTOR;
+	return true;
+}
