@@ -149,7 +149,9 @@ void fes_sync_set_flags(struct fes_sync *sync, unsigned flags);
  *   -EUCLEAN     the primary is damaged
  *   -ENODATA     the primary holds nothing of the managed set (overridable)
  *   any error of fes_volume_open() for the primary
- * All are logged, and no mirror was written to.
+ *   -EINVAL      no primary was set
+ *   -EALREADY    it was run before
+ * All but the last two are logged, and no mirror was written to.
  */
 int fes_sync_run(struct fes_sync *sync);
 

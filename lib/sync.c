@@ -20,6 +20,7 @@ struct fes_sync {
 	struct fes_mirror *mirrors;
 	size_t n_mirrors;
 	struct fes_locks locks;
+	bool ran;
 };
 
 int fes_sync_new(struct fes_context *context, struct fes_sync **ret)
@@ -340,6 +341,9 @@ int fes_sync_run(struct fes_sync *sync)
 
 	if (!sync->primary_text)
 		return -EINVAL;
+	if (sync->ran)
+		return -EALREADY;
+	sync->ran = true;
 	r = fes_spec_resolve(sync->primary_text, log_message, sync->context, &sync->primary_spec);
 	if (r < 0)
 		return r;
