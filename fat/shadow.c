@@ -110,14 +110,17 @@ int fat_names_enter_alias(struct fat_nameset *names, const uint8_t *slots, uint3
 	return r == 0 ? -EEXIST : r < 0 ? r : 0;
 }
 
-static int report_clash(const struct fat_txn *txn, const char *path, const struct fat_child *child)
+/* @path is that of the directory which stays; @dir may lie deeper. */
+static int report_clash(const struct fat_txn *txn, const char *path, const struct fat_item *dir,
+	const struct fat_child *child)
 {
-	char name[FAT_NAME_MAX];
+	char name[FAT_NAME_MAX], dir_name[FAT_NAME_MAX];
 
 	fat_slots_name(child->item->slots, child->item->n_slots, name);
+	fat_slots_name(dir->slots, dir->n_slots, dir_name);
 	fat_report(txn->vol,
-		"%s: '%s' collides with the name or the short name of another entry that must stay",
-		path, name);
+		"%s: in '%s', '%s' collides with the name or the short name of another entry that must stay",
+		path, dir_name, name);
 	return -EEXIST;
 }
 
@@ -140,7 +143,7 @@ static int assign_names(const struct fat_txn *txn, struct fat_item *dir, const c
 		int r = item->fixed ? 0 : fat_names_enter_name(names, item->slots, item->n_slots);
 
 		if (r < 0)
-			return r == -EEXIST ? report_clash(txn, path, &dir->children[i]) : r;
+			return r == -EEXIST ? report_clash(txn, path, dir, &dir->children[i]) : r;
 	}
 	for (uint32_t i = 0; i < dir->n_children; i++) {
 		struct fat_child *child = &dir->children[i];
@@ -150,7 +153,7 @@ static int assign_names(const struct fat_txn *txn, struct fat_item *dir, const c
 						     child->short_name);
 
 		if (r < 0)
-			return r == -EEXIST ? report_clash(txn, path, child) : r;
+			return r == -EEXIST ? report_clash(txn, path, dir, child) : r;
 	}
 	return 0;
 }
