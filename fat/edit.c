@@ -36,12 +36,6 @@ static uint8_t *slot_at(const struct fat_dir_image *image, uint32_t slot)
 	return image->bytes + (size_t)slot * FAT_SLOT_LEN;
 }
 
-static bool is_long_slot(const uint8_t *slot)
-{
-	return (slot[offsetof(struct fat_long_slot, attributes)] & FAT_ATTR_LONG_MASK) ==
-		FAT_ATTR_LONG_NAME;
-}
-
 static struct fat_editable *find_editable(struct fat_txn *txn, uint32_t cluster)
 {
 	for (struct fat_editable *e = txn->editables; e; e = e->next)
@@ -263,7 +257,7 @@ static bool follows_long_slot(const struct fat_dir_image *image, uint32_t slot)
 	const uint8_t *before = slot > 0 ? slot_at(image, slot - 1) : NULL;
 
 	return before && *before != FAT_SLOT_DELETED && *before != FAT_SLOT_END &&
-		is_long_slot(before);
+		fat_slot_is_long((const struct fat_short_slot *)(const void *)before);
 }
 
 static bool in_one_unit(uint32_t slot, uint32_t n, uint32_t per_unit)

@@ -29,11 +29,6 @@ static const struct fat_short_slot *short_at(const uint8_t *bytes, uint32_t slot
 	return (const struct fat_short_slot *)(const void *)(bytes + (size_t)slot * FAT_SLOT_LEN);
 }
 
-static bool is_long(const struct fat_short_slot *slot)
-{
-	return (slot->attributes & FAT_ATTR_LONG_MASK) == FAT_ATTR_LONG_NAME;
-}
-
 static void drop_run(struct run *run)
 {
 	if (run->n > 0)
@@ -68,15 +63,6 @@ static void collect(struct run *run, const uint8_t *bytes, uint32_t slot)
 		run->problems |= FAT_SET_FIELDS;
 }
 
-static uint16_t unit_at(const struct fat_long_slot *slot, int i)
-{
-	if (i < 5)
-		return le16_get(slot->units1[i]);
-	if (i < 11)
-		return le16_get(slot->units2[i - 5]);
-	return le16_get(slot->units3[i - 11]);
-}
-
 /*
  * A name that does not fill its last slot ends with one 0x0000 and then 0xFFFF; one that does
  * has no end mark ("FAT Long Directory Entries").
@@ -88,7 +74,7 @@ static bool padding_valid(const uint8_t *bytes, const struct run *run)
 
 	for (uint32_t s = run->n; s > 0; s--)
 		for (int i = 0; i < FAT_LFN_UNITS; i++)
-			units[n++] = unit_at(long_at(bytes, run->first + s - 1), i);
+			units[n++] = fat_long_slot_unit(long_at(bytes, run->first + s - 1), i);
 	while (len < n && units[len] != 0)
 		len++;
 	if (len + FAT_LFN_UNITS <= n || len > FAT_NAME_MAX_UNITS)
@@ -138,7 +124,7 @@ int fat_set_next(const uint8_t *bytes, uint32_t n_slots, uint32_t *slot, struct 
 			break;
 		if (at->name[0] == FAT_SLOT_DELETED) {
 			drop_run(&run);
-		} else if (is_long(at)) {
+		} else if (fat_slot_is_long(at)) {
 			collect(&run, bytes, *slot);
 		} else {
 			finish_set(bytes, *slot, &run, ret);

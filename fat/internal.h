@@ -155,6 +155,24 @@ static inline void fat_bit_clear(uint8_t *bits, uint64_t i)
 	bits[i / 8] &= (uint8_t)~(1u << (i % 8));
 }
 
+/* ---- long-name slots ---- */
+
+/* UTF-16 unit @i (0 to 12) of a long-name slot. */
+static inline uint16_t fat_long_slot_unit(const struct fat_long_slot *slot, int i)
+{
+	if (i < 5)
+		return le16_get(slot->units1[i]);
+	if (i < 11)
+		return le16_get(slot->units2[i - 5]);
+	return le16_get(slot->units3[i - 11]);
+}
+
+/* Whether a slot is one of a long name, going by its attributes. */
+static inline bool fat_slot_is_long(const struct fat_short_slot *slot)
+{
+	return (slot->attributes & FAT_ATTR_LONG_MASK) == FAT_ATTR_LONG_NAME;
+}
+
 /* ---- log.c ---- */
 
 /* Report a problem: "@vol->name: text". */

@@ -106,22 +106,13 @@ static const struct fat_long_slot *long_slot(const uint8_t *slots, uint32_t i)
 	return (const struct fat_long_slot *)(const void *)(slots + (size_t)i * FAT_SLOT_LEN);
 }
 
-static uint16_t slot_unit(const struct fat_long_slot *slot, int i)
-{
-	if (i < 5)
-		return le16_get(slot->units1[i]);
-	if (i < 11)
-		return le16_get(slot->units2[i - 5]);
-	return le16_get(slot->units3[i - 11]);
-}
-
 size_t fat_lfn_units(const uint8_t *slots, uint32_t n_slots, uint16_t units[260])
 {
 	size_t n = 0;
 
 	for (uint32_t i = n_slots - 1; i > 0; i--)
 		for (int j = 0; j < FAT_LFN_UNITS; j++) {
-			uint16_t unit = slot_unit(long_slot(slots, i - 1), j);
+			uint16_t unit = fat_long_slot_unit(long_slot(slots, i - 1), j);
 
 			if (unit == 0)
 				return n;
