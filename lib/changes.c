@@ -67,7 +67,7 @@ static int list_removed(struct lister *lister, const struct fes_node *m)
 static int list_pair(struct lister *lister, const struct fes_node *p, const struct fes_node *m)
 {
 	const struct fes_node *chain = lister->plan->chain[p->id];
-	bool renamed = p->parent->role == FES_MANAGED && strcmp(p->name, m->name) != 0;
+	bool renamed = fes_node_name_differs(p, m);
 	bool meta = p->role == FES_PARENT || fes_node_same_meta(p, m);
 
 	if (p->directory && renamed)

@@ -144,6 +144,12 @@ struct fes_node *fes_node_child(const struct fes_node *dir, const struct fes_nod
 /* Whether @node is managed or a directory with something managed below. */
 bool fes_node_leads_to_managed(const struct fes_node *node);
 
+/*
+ * Whether the name of the mirror's @m is not that of its twin @p to the letter. Managed roots and
+ * what leads to them may differ in case.
+ */
+bool fes_node_name_differs(const struct fes_node *p, const struct fes_node *m);
+
 /* Attributes and times but the access date. */
 bool fes_node_same_meta(const struct fes_node *a, const struct fes_node *b);
 

@@ -97,18 +97,12 @@ static bool file_differs(const struct fes_comparison *c, const struct fes_node *
 static struct verdict judge_dir(const struct fes_comparison *c, struct fes_node *p,
 	struct fes_node *m);
 
-/* Below managed roots names are the same to the letter. */
-static bool name_differs(const struct fes_node *p, const struct fes_node *m)
-{
-	return p->parent->role == FES_MANAGED && strcmp(p->name, m->name) != 0;
-}
-
 /* Whether the entry of @p in the mirror's directory has to change, apart from what is below it. */
 static bool entry_differs(const struct fes_comparison *c, const struct fes_node *p)
 {
 	const struct fes_node *m = c->twin[p->id];
 
-	if (!m || m->directory != p->directory || name_differs(p, m))
+	if (!m || m->directory != p->directory || fes_node_name_differs(p, m))
 		return true;
 	return !p->directory && file_differs(c, p, m);
 }
@@ -214,7 +208,7 @@ static int edit_file(struct planner *planner, struct fes_node *p, struct fes_nod
 {
 	bool same = planner->c->same[p->id];
 
-	if (name_differs(p, m))
+	if (fes_node_name_differs(p, m))
 		return push_kind(planner, FES_SITE_RENAME, p, m);
 	if (!same)
 		return push_kind(planner, FES_SITE_REPLACE, p, m);
@@ -228,12 +222,12 @@ static int edit_pair(struct planner *planner, struct fes_node *p, struct fes_nod
 	if (!p->directory)
 		return edit_file(planner, p, m);
 	if (!m->mixed)
-		return name_differs(p, m) ? push_kind(planner, FES_SITE_RENAME, p, m)
+		return fes_node_name_differs(p, m) ? push_kind(planner, FES_SITE_RENAME, p, m)
 					  : push_verdict(planner, judge_child(planner->c, p, m));
 	r = edit_dir(planner, p, m);
 	if (r < 0 || m->role == FES_PARENT)
 		return r;
-	if (name_differs(p, m))
+	if (fes_node_name_differs(p, m))
 		return push_kind(planner, FES_SITE_RENAME, p, m);
 	return fes_node_same_meta(p, m) ? 0 : push_kind(planner, FES_SITE_TOUCH, p, m);
 }

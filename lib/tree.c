@@ -276,6 +276,11 @@ bool fes_node_leads_to_managed(const struct fes_node *node)
 	return false;
 }
 
+bool fes_node_name_differs(const struct fes_node *p, const struct fes_node *m)
+{
+	return p->parent->role == FES_MANAGED && strcmp(p->name, m->name) != 0;
+}
+
 bool fes_node_same_meta(const struct fes_node *a, const struct fes_node *b)
 {
 	const struct fat_short_slot *sa = fes_node_short(a), *sb = fes_node_short(b);
