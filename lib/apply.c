@@ -26,6 +26,7 @@ struct builder {
 	struct fat_item **files;     /* [primary id]: the item of a new file, shared by versions */
 	struct fat_source **sources; /* [primary id] */
 	enum copying copying;
+	bool retaining; /* the site in hand: what is to be removed later still stays in */
 };
 
 /* ---- items ---- */
@@ -85,23 +86,20 @@ static int add_children(struct builder *b, struct fat_item *dir, const struct fe
 }
 
 static struct fat_item *build_dir(struct builder *b, const struct fes_node *p,
-	const struct fes_node *m, bool retain);
+	const struct fes_node *m);
 
 static struct fat_item *build_child(struct builder *b, const struct fes_node *p, bool *skip)
 {
 	*skip = !fes_node_leads_to_managed(p);
 	if (*skip)
 		return NULL;
-	return p->directory ? build_dir(b, p, b->c->twin[p->id], false) : build_file(b, p);
+	return p->directory ? build_dir(b, p, b->c->twin[p->id]) : build_file(b, p);
 }
 
-static struct fat_item *build_child_retaining(struct builder *b, const struct fes_node *p,
-	bool *skip)
+/* Whether the mirror's @m comes whole into the version that is being built. */
+static bool is_retained(const struct builder *b, const struct fes_node *m)
 {
-	*skip = !fes_node_leads_to_managed(p);
-	if (*skip)
-		return NULL;
-	return p->directory ? build_dir(b, p, b->c->twin[p->id], true) : build_file(b, p);
+	return b->retaining && b->apply->plan->retained[m->id];
 }
 
 /*
@@ -110,7 +108,7 @@ static struct fat_item *build_child_retaining(struct builder *b, const struct fe
  */
 static struct fat_item *build_foreign(struct builder *b, const struct fes_node *m, bool *skip)
 {
-	bool remains = !b->c->back[m->id] && m->holds_foreign;
+	bool remains = !b->c->back[m->id] && m->holds_foreign && !is_retained(b, m);
 	struct fat_item *dir;
 
 	*skip = m->role != FES_FOREIGN && !remains;
@@ -120,14 +118,6 @@ static struct fat_item *build_foreign(struct builder *b, const struct fes_node *
 		return fat_item_keep(b->txn, m->slots, m->n_slots, m->first_cluster, true);
 	dir = fat_item_dir(b->txn, m->slots, m->n_slots);
 	return dir && add_children(b, dir, m, build_foreign) == 0 ? dir : NULL;
-}
-
-/* What is retained comes whole, with what is foreign in it: see build_retained(). */
-static struct fat_item *build_foreign_beside_retained(struct builder *b, const struct fes_node *m,
-	bool *skip)
-{
-	*skip = b->apply->plan->retained[m->id];
-	return *skip ? NULL : build_foreign(b, m, skip);
 }
 
 static struct fat_item *build_old(struct builder *b, const struct fes_node *m, bool *skip)
@@ -144,23 +134,23 @@ static struct fat_item *build_old(struct builder *b, const struct fes_node *m, b
 
 static struct fat_item *build_retained(struct builder *b, const struct fes_node *m, bool *skip)
 {
-	*skip = !b->apply->plan->retained[m->id];
+	*skip = !is_retained(b, m);
 	return *skip ? NULL : build_old(b, m, skip);
 }
 
 /* A version of the primary's @p for the mirror, whose directory so far is @m (or NULL). */
 static struct fat_item *build_dir(struct builder *b, const struct fes_node *p,
-	const struct fes_node *m, bool retain)
+	const struct fes_node *m)
 {
 	struct fat_item *dir = fat_item_dir(b->txn, p->slots, p->n_slots);
 	int r;
 
 	if (!dir)
 		return NULL;
-	r = add_children(b, dir, p, retain ? build_child_retaining : build_child);
+	r = add_children(b, dir, p, build_child);
 	if (r == 0 && m && m->directory)
-		r = add_children(b, dir, m, retain ? build_foreign_beside_retained : build_foreign);
-	if (r == 0 && m && m->directory && retain)
+		r = add_children(b, dir, m, build_foreign);
+	if (r == 0 && m && m->directory)
 		r = add_children(b, dir, m, build_retained);
 	return r == 0 ? dir : NULL;
 }
@@ -227,7 +217,7 @@ static int rename_entry(struct builder *b, const struct fes_site *site)
 	else if (m->mixed)
 		item = fat_item_keep(b->txn, p->slots, p->n_slots, m->first_cluster, false);
 	else
-		item = build_dir(b, p, m, false);
+		item = build_dir(b, p, m);
 	return item ? fat_txn_rename(b->txn, &place, item) : -ENOMEM;
 }
 
@@ -238,9 +228,10 @@ static int build_site(struct builder *b, const struct fes_site *site)
 	struct fat_item *item;
 	bool skip;
 
+	b->retaining = site->retains;
 	switch (site->kind) {
 	case FES_SITE_REBUILD:
-		return replace(b, site, build_dir(b, p, m, site->retains));
+		return replace(b, site, build_dir(b, p, m));
 	case FES_SITE_REPLACE:
 		return replace(b, site, build_file(b, p));
 	case FES_SITE_TOUCH:
