@@ -602,6 +602,21 @@ static uint64_t find_label(const struct fat_geometry *geo, const uint8_t *image)
 	return 0;
 }
 
+/* Whether there is something to boot at any time. */
+static void expect_choices(struct cut_judge *judge)
+{
+	judge->has_choices = has_choice(&judge->before) && has_choice(&judge->after) &&
+		(judge->other.n == 0 || has_choice(&judge->other));
+}
+
+void cut_judge_set_primary(struct cut_judge *judge, const struct cut_image *primary)
+{
+	struct fat_geometry unused;
+
+	take_image(&judge->after, judge->managed, primary, &unused);
+	expect_choices(judge);
+}
+
 void cut_judge_init(struct cut_judge *judge, const struct fes_managed *managed,
 	const struct cut_image *start, const struct cut_image *primary,
 	const struct cut_image *other)
@@ -618,8 +633,7 @@ void cut_judge_init(struct cut_judge *judge, const struct fes_managed *managed,
 	if (other->bytes)
 		take_image(&judge->other, managed, other, &unused);
 	take_image(&judge->before, managed, start, &judge->geo);
-	judge->has_choices = has_choice(&judge->before) && has_choice(&judge->after) &&
-		(!other->bytes || has_choice(&judge->other));
+	expect_choices(judge);
 	judge->label_offset = find_label(&judge->geo, start->bytes);
 }
 

@@ -6,16 +6,20 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <xxhash.h>
 
 #include "fat/internal.h"
 #include "tests/powercut.h"
 
 /*
  * A case is a mirror, a primary, and a log of the sync between them. Between two flushes a
- * power cut leaves any subset of the sectors written: all of them are built where they are few,
- * else none, all, each missing, each alone, prefixes from both ends, and random ones. What
- * is written where no reader looks is not enumerated; random subsets of it must do, the rest
+ * power cut leaves any subset of the sectors written: powercut-subsets.c says which are built.
+ * What is written where no reader looks is not enumerated; random subsets of it must do, the rest
  * filled with garbage (a sector that is torn in no way a device would tear it).
+ *
+ * All states are made in one image by changing sectors, and changing them back. A hash of it that
+ * follows each change tells which states have been there before, of which there are many: "all of
+ * this epoch" is "nothing of the next".
  */
 
 /* A primary, opened. */
@@ -36,23 +40,17 @@ struct cut_case {
 	struct source other;     /* no volume: none */
 	struct source *in_force; /* one of the two */
 	struct cut_image start;
+	struct cut_image work; /* equal to start but while states are made in it */
+	uint64_t hash;         /* of what is in it */
+	struct cut_seen seen;
 	struct cut_judge judge;
 	uint64_t random;
-	uint64_t counter; /* of states, for what is done to every nth */
+	uint64_t counter; /* of distinct states, for what is done to every nth */
+	uint64_t fsck_counter; /* where it stood when fsck.fat ran last */
 	bool removed_first;
 	char message[1024]; /* the last one of the library */
 	char fault[4096];
 };
-
-/* splitmix64, Sebastiano Vigna, public domain: https://prng.di.unimi.it/splitmix64.c */
-static uint64_t next_random(struct cut_case *c)
-{
-	uint64_t z = c->random += 0x9e3779b97f4a7c15u;
-
-	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
-	z = (z ^ z >> 27) * 0x94d049bb133111ebu;
-	return z ^ z >> 31;
-}
 
 __attribute__((format(printf, 2, 3))) static bool fault(struct cut_case *c, const char *format, ...)
 {
@@ -64,13 +62,42 @@ __attribute__((format(printf, 2, 3))) static bool fault(struct cut_case *c, cons
 	return false;
 }
 
-/* ---- a device whose writes can be taken back ---- */
+/* ---- the image in which states are made ---- */
+
+enum { UNIT = 512 }; /* bytes that are hashed together */
+
+static void put(struct cut_case *c, uint64_t offset, const uint8_t *data, size_t len)
+{
+	uint8_t *at = c->work.bytes + offset;
+
+	for (size_t i = 0; i < len; i += UNIT)
+		c->hash ^= XXH3_64bits_withSeed(at + i, UNIT, offset + i) ^
+			XXH3_64bits_withSeed(data + i, UNIT, offset + i);
+	memcpy(at, data, len);
+}
+
+/* What has been done to a state; it need not be done again to an equal one. */
+enum done {
+	DONE_JUDGED = 1,
+	DONE_RECOVERED,
+	DONE_FINAL, /* a good sync ended in it, and the one after wrote nothing */
+	DONE_NESTED,
+};
+
+static bool first_time(struct cut_case *c, enum done done)
+{
+	bool other = c->in_force == &c->other;
+
+	return cut_seen_add(&c->seen, c->hash ^ (uint64_t)done << 56 ^ (uint64_t)other << 60);
+}
+
+/* ---- a device over it whose writes can be taken back ---- */
 
 struct undo {
-	uint8_t *bytes;
+	struct cut_case *c;
 	struct undo_sector {
 		uint64_t offset;
-		uint8_t before[512];
+		uint8_t before[UNIT];
 	} *sectors;
 	size_t n, room;
 };
@@ -79,24 +106,25 @@ static int undo_read(void *impl, uint64_t offset, void *buf, size_t len)
 {
 	const struct undo *undo = impl;
 
-	memcpy(buf, undo->bytes + offset, len);
+	memcpy(buf, undo->c->work.bytes + offset, len);
 	return 0;
 }
 
 static int undo_write(void *impl, uint64_t offset, const void *buf, size_t len)
 {
+	const uint8_t *bytes = buf;
 	struct undo *undo = impl;
 
-	for (size_t at = 0; at < len; at += 512) {
+	for (size_t at = 0; at < len; at += UNIT) {
 		if (undo->n == undo->room) {
 			undo->room = undo->room ? undo->room * 2 : 64;
 			undo->sectors = realloc(undo->sectors, undo->room * sizeof *undo->sectors);
 			cut_require(undo->sectors != NULL, "memory");
 		}
 		undo->sectors[undo->n].offset = offset + at;
-		memcpy(undo->sectors[undo->n++].before, undo->bytes + offset + at, 512);
+		memcpy(undo->sectors[undo->n++].before, undo->c->work.bytes + offset + at, UNIT);
+		put(undo->c, offset + at, bytes + at, UNIT);
 	}
-	memcpy(undo->bytes + offset, buf, len);
 	return 0;
 }
 
@@ -111,7 +139,7 @@ static void undo_close(void *impl)
 	(void)impl;
 }
 
-static struct blkdev *undo_device(struct undo *undo, uint64_t size, uint32_t sector_size)
+static struct blkdev *undo_device(struct undo *undo, uint32_t sector_size)
 {
 	static const struct blkdev_ops ops = {
 		.read = undo_read,
@@ -121,7 +149,7 @@ static struct blkdev *undo_device(struct undo *undo, uint64_t size, uint32_t sec
 	};
 	struct blkdev *dev;
 
-	cut_require(blkdev_new(&ops, undo, size, sector_size, &dev) == 0, "device");
+	cut_require(blkdev_new(&ops, undo, undo->c->work.size, sector_size, &dev) == 0, "device");
 	return dev;
 }
 
@@ -130,7 +158,7 @@ static void undo_all(struct undo *undo)
 	while (undo->n > 0) {
 		const struct undo_sector *sector = &undo->sectors[--undo->n];
 
-		memcpy(undo->bytes + sector->offset, sector->before, 512);
+		put(undo->c, sector->offset, sector->before, UNIT);
 	}
 	free(undo->sectors);
 	undo->sectors = NULL;
@@ -209,130 +237,113 @@ static uint32_t device_sector(const struct cut_case *c)
 	return c->shape->device_sector ? c->shape->device_sector : 512;
 }
 
-struct write_log *cut_record(struct cut_case *c, enum fes_mirror_state expected,
-	uint64_t drop_flush, bool drop_more)
+/* How the sync of a whole mirror ended; after a good one it is judged. */
+static enum fes_mirror_state settle(struct cut_case *c, struct outcome outcome)
 {
-	struct cut_image image = {.size = c->start.size, .bytes = malloc(c->start.size)};
-	struct fault drop = {
-		.ops = TESTDEV_FLUSH, .kind = FAULT_DROP, .nth = drop_flush, .sticky = drop_more};
-	struct blkdev *below, *log_dev, *dev;
-	struct write_log *log;
-	struct outcome outcome;
+	bool good = outcome.state == FES_MIRROR_SYNCED || outcome.state == FES_MIRROR_IN_SYNC;
 
-	ck_assert_ptr_nonnull(image.bytes);
-	memcpy(image.bytes, c->start.bytes, image.size);
-	ck_assert_int_eq(memdev_wrap(image.bytes, image.size, device_sector(c), &below), 0);
-	ck_assert_int_eq(logdev_new(below, &log, &log_dev), 0);
-	ck_assert_int_eq(faultdev_new(log_dev, &drop, &dev), 0);
-	outcome = sync_device(c, c->in_force, dev);
+	if (outcome.state == FES_MIRROR_REFUSED && outcome.writes > 0) {
+		(void)fault(c, "refused after %llu writes: %s", (unsigned long long)outcome.writes,
+			c->message);
+		return FES_MIRROR_FAILED;
+	}
+	if (good && !cut_judge(&c->judge, &c->work, true)) {
+		(void)fault(c, "after the sync: %s", c->judge.fault);
+		return FES_MIRROR_FAILED;
+	}
+	if (!good)
+		(void)fault(c, "the sync ended in state %d: %s", (int)outcome.state, c->message);
+	return outcome.state;
+}
+
+enum fes_mirror_state cut_record(struct cut_case *c, struct fault *fault_, struct write_log **ret)
+{
+	struct undo undo = {.c = c};
+	struct fault none = {0};
+	struct blkdev *below, *log_dev, *dev;
+	enum fes_mirror_state state;
+
+	below = undo_device(&undo, device_sector(c));
+	ck_assert_int_eq(logdev_new_light(below, ret, &log_dev), 0);
+	ck_assert_int_eq(faultdev_new(log_dev, fault_ ? fault_ : &none, &dev), 0);
+	state = settle(c, sync_device(c, c->in_force, dev));
 	blkdev_close(log_dev);
 	blkdev_close(below);
-	if (outcome.state != expected) {
-		(void)fault(c, "the sync ended in state %d: %s", (int)outcome.state, c->message);
-	} else if (expected == FES_MIRROR_SYNCED && !cut_judge(&c->judge, &image, true)) {
-		(void)fault(c, "after the sync: %s", c->judge.fault);
-		outcome.state = FES_MIRROR_FAILED;
-	}
-	free(image.bytes);
-	if (outcome.state == expected)
-		return log;
-	write_log_free(log);
-	return NULL;
+	undo_all(&undo);
+	return state;
 }
 
 /* ---- recovery ---- */
 
-static bool judge_fsck(struct cut_case *c, const struct cut_image *image, bool final)
+static bool judge_fsck(struct cut_case *c, bool final)
 {
 	c->totals->fsck_runs++;
-	return cut_fsck_accepts(c->dir, image, final, c->judge.orphans_stay, c->fault,
+	return cut_fsck_accepts(c->dir, &c->work, final, c->judge.orphans_stay, c->fault,
 		sizeof c->fault);
 }
 
-static bool recover(struct cut_case *c, const struct cut_image *image, struct undo *undo, bool fsck)
+static bool recover(struct cut_case *c, struct undo *undo, bool fsck)
 {
 	uint32_t sector = device_sector(c);
-	struct outcome first = sync_device(c, c->in_force, undo_device(undo, image->size, sector));
-	struct outcome second;
+	struct outcome first = sync_device(c, c->in_force, undo_device(undo, sector)), second;
 
 	if (first.state != FES_MIRROR_SYNCED && first.state != FES_MIRROR_IN_SYNC)
 		return fault(c, "the next sync ends in state %d: %s", (int)first.state, c->message);
-	if (!cut_judge(&c->judge, image, true))
-		return fault(c, "after the next sync: %s", c->judge.fault);
-	if (fsck && !judge_fsck(c, image, true))
+	if (fsck && !judge_fsck(c, true))
 		return false;
-	second = sync_device(c, c->in_force, undo_device(undo, image->size, sector));
+	if (!first_time(c, DONE_FINAL))
+		return true;
+	if (!cut_judge(&c->judge, &c->work, true))
+		return fault(c, "after the next sync: %s", c->judge.fault);
+	second = sync_device(c, c->in_force, undo_device(undo, sector));
 	if (second.state != FES_MIRROR_IN_SYNC || second.writes > 0)
 		return fault(c, "the sync after the next ends in state %d with %llu writes: %s",
 			(int)second.state, (unsigned long long)second.writes, c->message);
 	return true;
 }
 
-static bool judge_recovery(struct cut_case *c, const struct cut_image *image, bool fsck)
+static bool judge_recovery(struct cut_case *c, bool fsck)
 {
-	struct undo undo = {.bytes = image->bytes};
+	struct undo undo = {.c = c};
 	bool fine;
 
 	c->totals->recoveries++;
-	fine = recover(c, image, &undo, fsck);
+	fine = recover(c, &undo, fsck);
 	undo_all(&undo);
 	return fine;
 }
 
-/* ---- which subsets ---- */
-
-static bool all_subsets(size_t n, unsigned cap)
-{
-	return n < 16 && (1u << n) <= cap;
-}
-
-static unsigned count_subsets(size_t n, unsigned cap)
-{
-	return all_subsets(n, cap) ? 1u << n : cap;
-}
-
-static bool in_sample(struct cut_case *c, size_t version, size_t n, unsigned i, unsigned cap)
-{
-	size_t at = (size_t)((i - 2) / 5) * n / ((cap - 2) / 5 + 1);
-
-	switch ((i - 2) % 5) {
-	case 0:
-		return version != at;
-	case 1:
-		return version == at;
-	case 2:
-		return version <= at;
-	case 3:
-		return version >= n - 1 - at;
-	default:
-		return next_random(c) % 2;
-	}
-}
-
-/* The subset number @i of @n versions as a bitmap. */
-static void choose(struct cut_case *c, size_t n, unsigned i, unsigned cap, uint8_t *chosen)
-{
-	memset(chosen, 0, n / 8 + 1);
-	for (size_t v = 0; v < n; v++) {
-		bool in = all_subsets(n, cap) ? i >> v & 1 : i < 2 ? i : in_sample(c, v, n, i, cap);
-
-		if (in)
-			fat_bit_set(chosen, v);
-	}
-}
-
 /* ---- epochs ---- */
 
+static void put_chosen(struct cut_case *c, const struct write_log *log, size_t epoch,
+	const uint8_t *chosen)
+{
+	for (size_t i = 0; i < write_log_n_versions(log, epoch); i++) {
+		const struct sector_version *version = write_log_version(log, epoch, i);
+
+		if (!chosen || fat_bit_get(chosen, i))
+			put(c, version->offset, version->data, write_log_sector_size(log));
+	}
+}
+
+static void take_back(struct cut_case *c, const struct write_log *log, size_t epoch)
+{
+	for (size_t i = 0; i < write_log_n_versions(log, epoch); i++) {
+		const struct sector_version *version = write_log_version(log, epoch, i);
+
+		put(c, version->offset, version->before, write_log_sector_size(log));
+	}
+}
+
 /* Whether nothing that the epoch writes can be seen through either FAT copy. */
-static bool is_hidden(struct cut_case *c, const struct write_log *log, size_t epoch,
-	const struct cut_image *image)
+static bool is_hidden(struct cut_case *c, const struct write_log *log, size_t epoch)
 {
 	const struct fat_geometry *geo = &c->judge.geo;
 	uint8_t *reachable = calloc((geo->n_clusters + 2) / 8 + 1, 1);
 	bool hidden = true;
 
 	cut_require(reachable != NULL, "memory");
-	cut_judge_reachable(&c->judge, image, reachable);
+	cut_judge_reachable(&c->judge, &c->work, reachable);
 	for (size_t i = 0; hidden && i < write_log_n_versions(log, epoch); i++) {
 		uint64_t offset = write_log_version(log, epoch, i)->offset, cluster;
 
@@ -347,18 +358,17 @@ static bool is_hidden(struct cut_case *c, const struct write_log *log, size_t ep
 }
 
 static void fill_with_garbage(struct cut_case *c, const struct write_log *log, size_t epoch,
-	const uint8_t *chosen, const struct cut_image *image)
+	const uint8_t *chosen)
 {
-	for (size_t i = 0; i < write_log_n_versions(log, epoch); i++) {
-		uint8_t *sector = image->bytes + write_log_version(log, epoch, i)->offset;
+	size_t len = write_log_sector_size(log);
+	uint64_t garbage[4096 / 8];
 
+	for (size_t i = 0; i < write_log_n_versions(log, epoch); i++) {
 		if (fat_bit_get(chosen, i))
 			continue;
-		for (uint32_t at = 0; at < write_log_sector_size(log); at += 8) {
-			uint64_t random = next_random(c);
-
-			memcpy(sector + at, &random, sizeof random);
-		}
+		for (size_t at = 0; at < len / 8; at++)
+			garbage[at] = cut_random(&c->random);
+		put(c, write_log_version(log, epoch, i)->offset, (uint8_t *)garbage, len);
 	}
 }
 
@@ -376,23 +386,22 @@ static void use_primary(struct cut_case *c, struct source *source)
 	c->judge.target = source == &c->other ? &c->judge.other : &c->judge.after;
 }
 
-/* Cut the recovery from @image as well. */
-static bool judge_nested(struct cut_case *c, const struct cut_image *image,
-	const struct cut_effort *effort)
+/* Cut the recovery from the state as well. */
+static bool judge_nested(struct cut_case *c, const struct cut_effort *effort)
 {
 	struct cut_effort less = *effort;
-	struct undo undo = {.bytes = image->bytes};
-	struct blkdev *below = undo_device(&undo, image->size, device_sector(c)), *dev;
+	struct undo undo = {.c = c};
+	struct blkdev *below = undo_device(&undo, device_sector(c)), *dev;
 	struct write_log *log;
 	bool fine;
 
 	less.states_per_epoch = effort->nested_per_epoch;
 	less.hidden_per_epoch = 2;
-	less.recover_every = 7;
+	less.recover_every = effort->nested_recover_every;
 	less.fsck_every = 4 * effort->fsck_every;
 	if (c->other.volume)
 		use_primary(c, &c->other);
-	cut_require(logdev_new(below, &log, &dev) == 0, "logdev");
+	cut_require(logdev_new_light(below, &log, &dev) == 0, "logdev");
 	(void)sync_device(c, c->in_force, dev);
 	blkdev_close(below);
 	undo_all(&undo);
@@ -408,24 +417,32 @@ struct moment {
 	bool nested;
 };
 
-static bool judge_state(struct cut_case *c, const struct cut_image *image,
-	const struct cut_effort *effort, struct moment moment)
+static bool judge_state(struct cut_case *c, const struct cut_effort *effort, struct moment moment)
 {
-	uint64_t counter = ++c->counter;
-	bool fsck = every(counter, effort->fsck_every);
+	uint64_t counter;
+	bool fsck, recovers;
 
 	c->totals->states++;
 	if (moment.nested)
 		c->totals->nested++;
-	if (!cut_judge(&c->judge, image, false))
-		return fault(c, "%s", c->judge.fault);
-	if (fsck && !judge_fsck(c, image, false))
+	counter = c->counter;
+	if (first_time(c, DONE_JUDGED)) {
+		counter = ++c->counter;
+		c->totals->distinct++;
+		if (!cut_judge(&c->judge, &c->work, false))
+			return fault(c, "%s", c->judge.fault);
+	}
+	fsck = every(counter, effort->fsck_every) && counter != c->fsck_counter;
+	if (fsck)
+		c->fsck_counter = counter;
+	if (fsck && !judge_fsck(c, false))
 		return false;
-	if (fsck || every(counter, effort->recover_every) || (moment.commit && !moment.nested))
-		if (!judge_recovery(c, image, fsck))
+	recovers = every(counter, effort->recover_every) || (moment.commit && !moment.nested);
+	if (fsck || (recovers && first_time(c, DONE_RECOVERED)))
+		if (!judge_recovery(c, fsck))
 			return false;
-	if (!moment.nested && every(counter, effort->nested_every))
-		return judge_nested(c, image, effort);
+	if (!moment.nested && every(counter, effort->nested_every) && first_time(c, DONE_NESTED))
+		return judge_nested(c, effort);
 	return true;
 }
 
@@ -448,7 +465,7 @@ static void describe(struct cut_case *c, const struct write_log *log, size_t epo
 	(void)snprintf(c->fault + len, sizeof c->fault - len, ": %s", why);
 }
 
-static void keep_image(const struct cut_case *c, const struct cut_image *image)
+static void keep_image(const struct cut_case *c)
 {
 	char path[512];
 	FILE *f;
@@ -459,90 +476,85 @@ static void keep_image(const struct cut_case *c, const struct cut_image *image)
 	f = fopen(path, "we");
 	if (!f)
 		return;
-	(void)fwrite(image->bytes, 1, image->size, f);
+	(void)fwrite(c->work.bytes, 1, c->work.size, f);
 	(void)fclose(f);
 }
 
 static bool judge_epoch(struct cut_case *c, const struct write_log *log, size_t epoch,
-	const struct cut_image *image, const struct cut_effort *effort, bool nested)
+	const struct cut_effort *effort, bool nested)
 {
 	size_t n = write_log_n_versions(log, epoch);
-	bool hidden = n > 4 && is_hidden(c, log, epoch, image);
-	unsigned cap = hidden ? effort->hidden_per_epoch : effort->states_per_epoch;
+	bool hidden = n > 4 && is_hidden(c, log, epoch);
+	struct cut_subsets subsets = {
+		.n = n,
+		.cap = hidden ? effort->hidden_per_epoch : effort->states_per_epoch,
+		.random = &c->random,
+	};
 	struct moment moment = {.commit = n <= 2, .nested = nested};
 	uint8_t *chosen = malloc(n / 8 + 1);
+	uint64_t count = cut_subsets_count(&subsets);
 	bool fine = true;
 
 	cut_require(chosen != NULL, "memory");
-	for (unsigned i = 0; fine && i < count_subsets(n, cap); i++) {
-		choose(c, n, i, cap, chosen);
-		logdev_apply(log, epoch, chosen, image->bytes);
+	for (uint64_t i = 0; fine && i < count; i++) {
+		cut_subsets_choose(&subsets, i, chosen);
+		put_chosen(c, log, epoch, chosen);
 		if (hidden && i >= 2)
-			fill_with_garbage(c, log, epoch, chosen, image);
-		fine = judge_state(c, image, effort, moment);
+			fill_with_garbage(c, log, epoch, chosen);
+		fine = judge_state(c, effort, moment);
 		if (!fine) {
 			describe(c, log, epoch, chosen);
-			keep_image(c, image);
+			keep_image(c);
 		}
-		logdev_revert(log, epoch, image->bytes);
+		take_back(c, log, epoch);
 	}
 	free(chosen);
 	return fine;
 }
 
-/* From before the epoch to after it. */
-static void pass_epoch(const struct write_log *log, size_t epoch, const struct cut_image *image)
-{
-	for (size_t i = 0; i < write_log_n_versions(log, epoch); i++) {
-		const struct sector_version *version = write_log_version(log, epoch, i);
-
-		memcpy(image->bytes + version->offset, version->data, write_log_sector_size(log));
-	}
-}
-
 static bool enumerate(struct cut_case *c, const struct write_log *log,
 	const struct cut_effort *effort, bool nested)
 {
-	struct cut_image image = {.size = write_log_image_size(log)};
+	size_t e = 0;
 	bool fine = true;
 
-	image.bytes = malloc(image.size);
-	cut_require(image.bytes != NULL, "memory");
-	logdev_build(log, 0, NULL, image.bytes);
-	for (size_t e = 0; fine && e < write_log_n_epochs(log); e++) {
-		fine = judge_epoch(c, log, e, &image, effort, nested);
-		pass_epoch(log, e, &image);
+	for (; fine && e < write_log_n_epochs(log); e++) {
+		fine = judge_epoch(c, log, e, effort, nested);
+		put_chosen(c, log, e, NULL);
 	}
-	free(image.bytes);
+	while (e-- > 0)
+		take_back(c, log, e);
 	return fine;
 }
 
 bool cut_enumerate(struct cut_case *c, const struct write_log *log, const struct cut_effort *effort)
 {
-	return enumerate(c, log, effort, false);
+	bool fine = enumerate(c, log, effort, false);
+
+	cut_require(memcmp(c->work.bytes, c->start.bytes, c->start.size) == 0, "taking back");
+	return fine;
 }
 
 uint64_t cut_flush_before_commit(struct cut_case *c, const struct write_log *log)
 {
 	const struct fat_geometry *geo = &c->judge.geo;
-	uint64_t fat_end = geo->fat_offset + geo->n_fats * geo->fat_size;
-	struct cut_image image = {.size = c->start.size, .bytes = malloc(c->start.size)};
+	uint64_t fat_end = geo->fat_offset + geo->n_fats * geo->fat_size, found;
 	size_t e;
 
-	ck_assert_ptr_nonnull(image.bytes);
-	logdev_build(log, 0, NULL, image.bytes);
 	for (e = 0; e < write_log_n_epochs(log); e++) {
 		bool in_fat = write_log_n_versions(log, e) > 0 &&
 			write_log_version(log, e, 0)->offset < fat_end;
 
-		if (write_log_n_versions(log, e) > 0 && !in_fat && !is_hidden(c, log, e, &image))
+		if (write_log_n_versions(log, e) > 0 && !in_fat && !is_hidden(c, log, e))
 			break;
-		pass_epoch(log, e, &image);
+		put_chosen(c, log, e, NULL);
 	}
-	free(image.bytes);
-	ck_assert_uint_gt(e, 0);
-	ck_assert_uint_lt(e, write_log_n_epochs(log));
-	return e;
+	found = e;
+	while (e-- > 0)
+		take_back(c, log, e);
+	ck_assert_uint_gt(found, 0);
+	ck_assert_uint_lt(found, write_log_n_epochs(log));
+	return found;
 }
 
 /* ---- begin and end ---- */
@@ -573,6 +585,15 @@ static void sync_before(struct cut_case *c, const struct cut_workload *workload)
 	c->removed_first = false;
 }
 
+static struct cut_image copy_image(const struct cut_image *image)
+{
+	struct cut_image copy = {.size = image->size, .bytes = malloc(image->size)};
+
+	ck_assert_ptr_nonnull(copy.bytes);
+	memcpy(copy.bytes, image->bytes, image->size);
+	return copy;
+}
+
 struct cut_case *cut_case_new(const char *dir, const struct cut_shape *shape,
 	const struct cut_workload *workload, struct cut_totals *totals)
 {
@@ -588,6 +609,7 @@ struct cut_case *cut_case_new(const char *dir, const struct cut_shape *shape,
 	add_paths(&c->managed, workload);
 	c->start = cut_make_mirror(dir, shape, workload->foreign);
 	sync_before(c, workload);
+	c->work = copy_image(&c->start);
 	source_open(c, &c->primary, cut_make_primary(dir, workload->files, true));
 	if (workload->other)
 		source_open(c, &c->other, cut_make_primary(c->dir, workload->other, true));
@@ -598,14 +620,25 @@ struct cut_case *cut_case_new(const char *dir, const struct cut_shape *shape,
 	return c;
 }
 
+void cut_case_set_primary(struct cut_case *c, struct cut_image image)
+{
+	source_close(&c->primary);
+	source_open(c, &c->primary, image);
+	cut_judge_set_primary(&c->judge, &c->primary.image);
+	cut_seen_clear(&c->seen);
+	c->removed_first = false;
+}
+
 void cut_case_free(struct cut_case *c)
 {
 	cut_judge_done(&c->judge);
+	cut_seen_clear(&c->seen);
 	source_close(&c->primary);
 	source_close(&c->other);
 	fes_managed_done(&c->managed);
 	fes_free(c->context);
 	free(c->start.bytes);
+	free(c->work.bytes);
 	free(c);
 }
 

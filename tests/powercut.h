@@ -3,8 +3,8 @@
 
 /*
  * What test-powercut.c is made of: volumes built by mkfs.fat and mtools (powercut-image.c), a judge
- * over what a power cut left (powercut-judge.c), and the enumeration of all that one can leave
- * (powercut.c).
+ * over what a power cut left (powercut-judge.c), the choice of states (powercut-subsets.c), and
+ * the enumeration of all that one can leave (powercut.c).
  */
 
 #include <stdbool.h>
@@ -58,21 +58,34 @@ struct cut_shape {
 enum { CUT_GAP = 6, CUT_BETWEEN = 40 }; /* clusters of a gap, and of what stands between two */
 
 struct cut_effort {
-	unsigned states_per_epoch; /* at most; all of them if there are no more */
+	unsigned states_per_epoch; /* see struct cut_subsets */
 	unsigned hidden_per_epoch; /* when all that is written is out of any reader's sight */
-	unsigned recover_every;    /* run the sync again; 1: on each state, 0: never */
+	unsigned recover_every;    /* run the sync again; 1: on each distinct state, 0: never */
 	unsigned fsck_every;
 	unsigned nested_every;     /* cut the recovery, too */
 	unsigned nested_per_epoch;
+	unsigned nested_recover_every;
 };
+
+/* How much is asked for: FATESPSYNC_TEST_QUICK=1 or FATESPSYNC_TEST_FULL=1 in the environment. */
+enum cut_level {
+	CUT_QUICK,
+	CUT_NORMAL,
+	CUT_FULL,
+};
+
+enum cut_level cut_level(void);
 
 /* Shared between the processes of a test program. */
 struct cut_totals {
 	uint64_t states;
+	uint64_t distinct; /* of them, in their case; only these are judged */
 	uint64_t recoveries;
 	uint64_t nested;
 	uint64_t fsck_runs;
 };
+
+void cut_totals_print(const struct cut_totals *totals);
 
 /* ---- powercut-image.c ---- */
 
@@ -143,6 +156,9 @@ void cut_judge_init(struct cut_judge *judge, const struct fes_managed *managed,
 	const struct cut_image *other);
 void cut_judge_done(struct cut_judge *judge);
 
+/* Another primary; what was known of the one before is gone. */
+void cut_judge_set_primary(struct cut_judge *judge, const struct cut_image *primary);
+
 /*
  * Whether @image is what a power cut may leave (with @final: what a sync that ended well leaves).
  * Else judge->fault says why not. The image is changed meanwhile and is as before afterwards.
@@ -151,6 +167,38 @@ bool cut_judge(struct cut_judge *judge, const struct cut_image *image, bool fina
 
 /* Mark the clusters that can be reached through either FAT copy in @bits, by cluster number. */
 void cut_judge_reachable(struct cut_judge *judge, const struct cut_image *image, uint8_t *bits);
+
+/* ---- powercut-subsets.c ---- */
+
+enum { CUT_EXHAUSTIVE = 4096 };
+
+/*
+ * Which of the 2^n subsets of @n things are tried: all if there are at most @cap. Else none, all,
+ * each one missing, each alone, beginnings and ends, each two missing, each two alone, and 2,000
+ * random ones; at most @cap of these, spread evenly, unless that is CUT_EXHAUSTIVE or more.
+ */
+struct cut_subsets {
+	size_t n;
+	unsigned cap;
+	uint64_t *random; /* state of the generator */
+};
+
+uint64_t cut_subsets_count(const struct cut_subsets *subsets);
+
+/* Set subset number @i as a bitmap of n / 8 + 1 bytes. The first is none and the second is all. */
+void cut_subsets_choose(const struct cut_subsets *subsets, uint64_t i, uint8_t *chosen);
+
+uint64_t cut_random(uint64_t *state);
+
+/* A set of hashes. All zero: empty. */
+struct cut_seen {
+	uint64_t *slots; /* 0: free */
+	size_t n, room;
+};
+
+/* Whether @hash is new. */
+bool cut_seen_add(struct cut_seen *seen, uint64_t hash);
+void cut_seen_clear(struct cut_seen *seen);
 
 /* ---- powercut.c ---- */
 
@@ -167,11 +215,18 @@ uint32_t cut_case_first_cluster(const struct cut_case *c, const char *path);
 bool cut_case_removed_first(const struct cut_case *c);
 
 /*
- * Sync the mirror once and log it; NULL when it ended in something else than @expected. Flush
- * number @drop_flush (from 1) is swallowed, with @drop_more all later ones too. 0: none.
+ * Another primary for the mirror as it was at first; @image is owned. The case must have no other
+ * primary for after a power cut.
  */
-struct write_log *cut_record(struct cut_case *c, enum fes_mirror_state expected,
-	uint64_t drop_flush, bool drop_more);
+void cut_case_set_primary(struct cut_case *c, struct cut_image image);
+
+/*
+ * Sync the mirror once and log it in *@log, which is the caller's, whatever comes of it.
+ *
+ * Returns the mirror's state. A good one was judged, and is FES_MIRROR_FAILED if the judge found
+ * fault. Unless it is good, cut_case_fault() has the reason. @fault (NULL: none) is in force.
+ */
+enum fes_mirror_state cut_record(struct cut_case *c, struct fault *fault, struct write_log **log);
 
 /*
  * The flush that ends the epoch before the first commit: the first epoch that changes what a

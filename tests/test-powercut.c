@@ -445,31 +445,21 @@ static const struct cut_workload no_room = {.files = last_choices};
 
 /* ---- how much ---- */
 
-static bool is_quick(void)
-{
-	return getenv("FATESPSYNC_TEST_QUICK") != NULL;
-}
-
 static struct cut_effort effort_for(const struct cut_shape *shape)
 {
-	struct cut_effort effort = {
-		.states_per_epoch = 600,
-		.hidden_per_epoch = 40,
-		.recover_every = 5,
-		.fsck_every = 61,
-		.nested_every = 17,
-		.nested_per_epoch = 24,
-	};
+	static const struct cut_effort full = {CUT_EXHAUSTIVE, 40, 1, 211, 5, 64, 5};
+	static const struct cut_effort full32 = {CUT_EXHAUSTIVE, 20, 2, 211, 31, 24, 7};
+	static const struct cut_effort normal = {600, 40, 5, 61, 17, 24, 7};
+	static const struct cut_effort normal32 = {60, 12, 7, 47, 47, 6, 7};
+	static const struct cut_effort quick = {60, 10, 5, 61, 34, 6, 7};
+	static const struct cut_effort quick32 = {12, 4, 7, 47, 94, 4, 7};
+	bool is_fat32 = shape->fat_bits == 32;
 
-	if (shape->fat_bits == 32)
-		effort = (struct cut_effort){60, 12, 7, 47, 47, 6};
-	if (is_quick()) {
-		effort.states_per_epoch /= 10;
-		effort.hidden_per_epoch /= 4;
-		effort.nested_every *= 2;
-		effort.nested_per_epoch /= 4;
-	}
-	return effort;
+	if (cut_level() == CUT_FULL)
+		return is_fat32 ? full32 : full;
+	if (cut_level() == CUT_QUICK)
+		return is_fat32 ? quick32 : quick;
+	return is_fat32 ? normal32 : normal;
 }
 
 /* ---- cases ---- */
@@ -479,12 +469,19 @@ static struct cut_case *begin(const struct cut_shape *shape, const struct cut_wo
 	return cut_case_new(scratch, shape, workload, totals);
 }
 
+static struct write_log *record(struct cut_case *c, struct fault *fault)
+{
+	struct write_log *log;
+
+	ck_assert_msg(cut_record(c, fault, &log) == FES_MIRROR_SYNCED, "%s", cut_case_fault(c));
+	return log;
+}
+
 /* Record a sync and judge all that can be left of it. */
 static void prove_case(struct cut_case *c, const struct cut_effort *effort)
 {
-	struct write_log *log = cut_record(c, FES_MIRROR_SYNCED, 0, false);
+	struct write_log *log = record(c, NULL);
 
-	ck_assert_msg(log != NULL, "%s", cut_case_fault(c));
 	ck_assert_msg(cut_enumerate(c, log, effort), "%s", cut_case_fault(c));
 	write_log_free(log);
 }
@@ -560,7 +557,7 @@ static void prove_deeply(const struct cut_shape *shape, const struct cut_workloa
 
 	if (path)
 		ck_assert_uint_eq(cut_case_first_cluster(c, path), cluster);
-	effort.nested_every = shape->fat_bits == 32 ? 17 : is_quick() ? 4 : 1;
+	effort.nested_every = shape->fat_bits == 32 ? 17 : cut_level() == CUT_QUICK ? 4 : 1;
 	prove_case(c, &effort);
 	cut_case_free(c);
 }
@@ -626,9 +623,9 @@ END_TEST
 START_TEST(test_without_room_nothing_is_written)
 {
 	struct cut_case *c = begin(&fat12_small, _i == 0 ? &no_room : &no_room_redirected);
-	struct write_log *log = cut_record(c, FES_MIRROR_REFUSED, 0, false);
+	struct write_log *log;
 
-	ck_assert_msg(log != NULL, "%s", cut_case_fault(c));
+	ck_assert_int_eq(cut_record(c, NULL, &log), FES_MIRROR_REFUSED);
 	ck_assert_uint_eq(write_log_n_epochs(log), 1);
 	ck_assert_uint_eq(write_log_n_versions(log, 0), 0);
 	write_log_free(log);
@@ -643,10 +640,11 @@ static bool is_caught(struct cut_case *c, uint64_t k, bool all_later)
 {
 	static const struct cut_effort effort = {
 		.states_per_epoch = 600, .hidden_per_epoch = 20, .recover_every = 1000000};
-	struct write_log *log = cut_record(c, FES_MIRROR_SYNCED, k, all_later);
+	struct fault drop = {
+		.ops = TESTDEV_FLUSH, .kind = FAULT_DROP, .nth = k, .sticky = all_later};
+	struct write_log *log = record(c, &drop);
 	bool caught;
 
-	ck_assert_msg(log != NULL, "%s", cut_case_fault(c));
 	caught = !cut_enumerate(c, log, &effort);
 	write_log_free(log);
 	return caught;
@@ -659,10 +657,9 @@ static bool is_caught(struct cut_case *c, uint64_t k, bool all_later)
 START_TEST(test_a_missing_barrier_is_found)
 {
 	struct cut_case *c = begin(&fat12, &upgrade);
-	struct write_log *log = cut_record(c, FES_MIRROR_SYNCED, 0, false);
+	struct write_log *log = record(c, NULL);
 	uint64_t commit, n;
 
-	ck_assert_msg(log != NULL, "%s", cut_case_fault(c));
 	commit = cut_flush_before_commit(c, log);
 	n = write_log_n_epochs(log) - 1;
 	ck_assert(!is_caught(c, 0, false));
@@ -679,10 +676,9 @@ END_TEST
 START_TEST(test_a_missing_barrier_of_a_growing_directory_is_found)
 {
 	struct cut_case *c = begin(&fat12_plain, &efi_grows_at_341);
-	struct write_log *log = cut_record(c, FES_MIRROR_SYNCED, 0, false);
+	struct write_log *log = record(c, NULL);
 	uint64_t commit;
 
-	ck_assert_msg(log != NULL, "%s", cut_case_fault(c));
 	commit = cut_flush_before_commit(c, log);
 	ck_assert(is_caught(c, commit - 2, false));
 	ck_assert(is_caught(c, commit, false));
@@ -695,9 +691,8 @@ END_TEST
 START_TEST(test_a_missing_barrier_of_a_straddling_set_is_found)
 {
 	struct cut_case *c = begin(&fat12_tight_root, &straddling_add);
-	struct write_log *log = cut_record(c, FES_MIRROR_SYNCED, 0, false);
+	struct write_log *log = record(c, NULL);
 
-	ck_assert_msg(log != NULL, "%s", cut_case_fault(c));
 	ck_assert(is_caught(c, cut_flush_before_commit(c, log) + 1, false));
 	write_log_free(log);
 	cut_case_free(c);
@@ -791,10 +786,7 @@ int main(void)
 	srunner_run_all(runner, CK_NORMAL);
 	failed = srunner_ntests_failed(runner);
 	srunner_free(runner);
-	printf("%llu states judged, %llu of them of recoveries; %llu recoveries, "
-	       "%llu runs of fsck.fat\n",
-		(unsigned long long)totals->states, (unsigned long long)totals->nested,
-		(unsigned long long)totals->recoveries, (unsigned long long)totals->fsck_runs);
+	cut_totals_print(totals);
 	remove_scratch();
 	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
 }

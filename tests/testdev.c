@@ -391,16 +391,10 @@ struct epoch {
 	size_t n_writes;
 };
 
-/*
- * @now follows the writes, so that a version knows what stood there before it; @at_flush lags one
- * epoch behind and is what the sectors of the running epoch are taken back to.
- */
 struct write_log {
 	uint64_t size;
 	uint32_t sector_size;
-	uint8_t *base;
-	uint8_t *at_flush;
-	uint8_t *now;
+	uint8_t *base; /* NULL: none kept */
 	struct epoch *epochs;
 	size_t n_epochs;
 };
@@ -428,8 +422,20 @@ static int add_epoch(struct write_log *log)
 	return 0;
 }
 
+/* What the sector held when the running epoch began: @now, unless it was written since. */
+static const uint8_t *at_epoch_begin(struct write_log *log, uint64_t offset, const uint8_t *now)
+{
+	const struct epoch *epoch = running(log);
+
+	for (size_t i = 0; i < epoch->n_versions; i++)
+		if (epoch->versions[i].offset == offset)
+			return epoch->versions[i].before;
+	return now;
+}
+
 /* One allocation holds both sectors of a version: the data and what was there before. */
-static int add_version(struct write_log *log, uint64_t offset, const uint8_t *data)
+static int add_version(struct write_log *log, uint64_t offset, const uint8_t *now,
+	const uint8_t *data)
 {
 	struct epoch *epoch = running(log);
 	struct sector_version *versions;
@@ -444,42 +450,32 @@ static int add_version(struct write_log *log, uint64_t offset, const uint8_t *da
 	if (!copy)
 		return -ENOMEM;
 	memcpy(copy, data, log->sector_size);
-	memcpy(copy + log->sector_size, log->at_flush + offset, log->sector_size);
+	memcpy(copy + log->sector_size, at_epoch_begin(log, offset, now), log->sector_size);
 	versions[epoch->n_versions++] = (struct sector_version){
 		.offset = offset,
 		.data = copy,
 		.before = copy + log->sector_size,
 		.write = epoch->n_writes,
 	};
-	memcpy(log->now + offset, data, log->sector_size);
 	return 0;
 }
 
-static int log_write(struct write_log *log, uint64_t offset, const uint8_t *data, size_t len)
+/* @now: what the device held there before this write. */
+static int log_write(struct write_log *log, uint64_t offset, const uint8_t *now,
+	const uint8_t *data, size_t len)
 {
 	size_t done;
 	int r;
 
 	for (done = 0; done < len; done += log->sector_size) {
-		if (memcmp(log->now + offset + done, data + done, log->sector_size) == 0)
+		if (memcmp(now + done, data + done, log->sector_size) == 0)
 			continue;
-		r = add_version(log, offset + done, data + done);
+		r = add_version(log, offset + done, now + done, data + done);
 		if (r < 0)
 			return r;
 	}
 	running(log)->n_writes++;
 	return 0;
-}
-
-static int log_flush(struct write_log *log)
-{
-	struct epoch *epoch = running(log);
-	size_t i;
-
-	for (i = 0; i < epoch->n_versions; i++)
-		memcpy(log->at_flush + epoch->versions[i].offset, epoch->versions[i].data,
-			log->sector_size);
-	return add_epoch(log);
 }
 
 static int logdev_read(void *impl, uint64_t offset, void *buf, size_t len)
@@ -492,10 +488,18 @@ static int logdev_read(void *impl, uint64_t offset, void *buf, size_t len)
 static int logdev_write(void *impl, uint64_t offset, const void *buf, size_t len)
 {
 	struct logdev *dev = impl;
+	uint8_t *now = blkdev_buffer_new(len);
 	int r;
 
-	r = blkdev_write(dev->next, offset, buf, len);
-	return r < 0 ? r : log_write(dev->log, offset, buf, len);
+	if (!now)
+		return -ENOMEM;
+	r = blkdev_read(dev->next, offset, now, len);
+	if (r == 0)
+		r = blkdev_write(dev->next, offset, buf, len);
+	if (r == 0)
+		r = log_write(dev->log, offset, now, buf, len);
+	free(now);
+	return r;
 }
 
 static int logdev_flush(void *impl)
@@ -504,7 +508,7 @@ static int logdev_flush(void *impl)
 	int r;
 
 	r = blkdev_flush(dev->next);
-	return r < 0 ? r : log_flush(dev->log);
+	return r < 0 ? r : add_epoch(dev->log);
 }
 
 static const struct blkdev_ops logdev_ops = {
@@ -514,24 +518,10 @@ static const struct blkdev_ops logdev_ops = {
 	.close = free,
 };
 
-static int fill_log(struct write_log *log, struct blkdev *dev)
+static int keep_base(struct write_log *log, struct blkdev *dev)
 {
-	int r;
-
-	log->size = blkdev_size(dev);
-	log->sector_size = blkdev_sector_size(dev);
 	log->base = blkdev_buffer_new((size_t)log->size);
-	log->at_flush = malloc((size_t)log->size + 1);
-	log->now = malloc((size_t)log->size + 1);
-	if (!log->base || !log->at_flush || !log->now)
-		return -ENOMEM;
-
-	r = blkdev_read(dev, 0, log->base, (size_t)log->size);
-	if (r < 0)
-		return r;
-	memcpy(log->at_flush, log->base, (size_t)log->size);
-	memcpy(log->now, log->base, (size_t)log->size);
-	return add_epoch(log);
+	return log->base ? blkdev_read(dev, 0, log->base, (size_t)log->size) : -ENOMEM;
 }
 
 static int make_logdev(struct blkdev *next, struct write_log *log, struct blkdev **ret)
@@ -554,7 +544,8 @@ static int make_logdev(struct blkdev *next, struct write_log *log, struct blkdev
 	return 0;
 }
 
-int logdev_new(struct blkdev *next, struct write_log **ret_log, struct blkdev **ret)
+static int new_logdev(struct blkdev *next, bool with_base, struct write_log **ret_log,
+	struct blkdev **ret)
 {
 	struct write_log *log;
 	int r;
@@ -562,8 +553,12 @@ int logdev_new(struct blkdev *next, struct write_log **ret_log, struct blkdev **
 	log = calloc(1, sizeof(*log));
 	if (!log)
 		return -ENOMEM;
+	log->size = blkdev_size(next);
+	log->sector_size = blkdev_sector_size(next);
 
-	r = fill_log(log, next);
+	r = add_epoch(log);
+	if (r == 0 && with_base)
+		r = keep_base(log, next);
 	if (r == 0)
 		r = make_logdev(next, log, ret);
 	if (r < 0) {
@@ -572,6 +567,16 @@ int logdev_new(struct blkdev *next, struct write_log **ret_log, struct blkdev **
 	}
 	*ret_log = log;
 	return 0;
+}
+
+int logdev_new(struct blkdev *next, struct write_log **log, struct blkdev **ret)
+{
+	return new_logdev(next, true, log, ret);
+}
+
+int logdev_new_light(struct blkdev *next, struct write_log **log, struct blkdev **ret)
+{
+	return new_logdev(next, false, log, ret);
 }
 
 static void free_epoch(struct epoch *epoch)
@@ -594,8 +599,6 @@ void write_log_free(struct write_log *log)
 		free_epoch(&log->epochs[i]);
 	free(log->epochs);
 	free(log->base);
-	free(log->at_flush);
-	free(log->now);
 	free(log);
 }
 
@@ -667,6 +670,7 @@ void logdev_build(const struct write_log *log, size_t epoch, const uint8_t *chos
 {
 	size_t i;
 
+	assert(log->base);
 	assert(epoch < log->n_epochs || (epoch == log->n_epochs && !chosen));
 
 	memcpy(image, log->base, (size_t)log->size);

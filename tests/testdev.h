@@ -84,7 +84,7 @@ void trace_done(struct trace *trace);
 /* ---- logdev: what a power cut could leave ---- */
 
 /*
- * The log of a device: what stood on it at first, and every write since. Flushes divide it into
+ * The log of a device: what stood on it at first (if that is kept), and every write since. Flushes divide it into
  * epochs. Epoch e is what was written after flush number e and before the next; the last epoch is
  * the running one and may be empty.
  *
@@ -109,6 +109,9 @@ struct sector_version {
  * Writes and flushes that fail below are not logged, so a faultdev belongs above a logdev.
  */
 int logdev_new(struct blkdev *next, struct write_log **log, struct blkdev **ret);
+
+/* The same without that copy, for large devices: there is no logdev_build() then. */
+int logdev_new_light(struct blkdev *next, struct write_log **log, struct blkdev **ret);
 
 void write_log_free(struct write_log *log); /* NULL is fine */
 
