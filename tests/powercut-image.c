@@ -79,16 +79,55 @@ static unsigned long write_spec(const char *path, const char *spec)
 	return day;
 }
 
-static void make_parents(char *path, size_t from)
+/* Call @fn for every folder above @path, from position @from on. */
+static void each_parent(char *path, size_t from, void (*fn)(const char *path))
 {
 	for (char *at = strchr(path + from, '/'); at; at = strchr(at + 1, '/')) {
 		*at = '\0';
-		(void)mkdir(path, 0755); /* it may be there already */
+		fn(path);
 		*at = '/';
 	}
 }
 
-static void make_tree(const char *dir, const struct cut_file *files, bool after)
+static void make_folder(const char *path)
+{
+	(void)mkdir(path, 0755); /* it may be there already */
+}
+
+static void set_folder_day(const char *path)
+{
+	set_day(path, 33);
+}
+
+static void remove_folder(const char *path)
+{
+	(void)rmdir(path); /* there may be more in it */
+}
+
+static void write_one(char *path, size_t from, const char *spec)
+{
+	each_parent(path, from, make_folder);
+	if (path[strlen(path) - 1] != '/')
+		set_day(path, write_spec(path, spec));
+}
+
+static void date_folders(char *path, size_t from, const char *spec)
+{
+	(void)spec;
+	each_parent(path, from, set_folder_day);
+}
+
+static void remove_one(char *path, size_t from, const char *spec)
+{
+	(void)spec;
+	(void)unlink(path);
+	for (size_t depth = 0; depth < 8; depth++)
+		each_parent(path, from, remove_folder);
+}
+
+/* Do something for every file of the tree at @dir. */
+static void each_file(const char *dir, const struct cut_file *files, bool after,
+	void (*fn)(char *path, size_t from, const char *spec))
 {
 	for (const struct cut_file *f = files; f && f->path; f++) {
 		const char *spec = after ? f->after : f->before;
@@ -97,19 +136,26 @@ static void make_tree(const char *dir, const struct cut_file *files, bool after)
 		if (!spec)
 			continue;
 		ck_assert_int_lt(snprintf(path, sizeof path, "%s%s", dir, f->path), PATH_LEN);
-		make_parents(path, strlen(dir) + 1);
-		if (path[strlen(path) - 1] != '/')
-			set_day(path, write_spec(path, spec));
+		fn(path, strlen(dir) + 1, spec);
 	}
-	run("find '%s' -type d -exec touch -d 2024-02-03T04:05:06 '{}' +", dir);
+}
+
+static void make_tree(const char *dir, const struct cut_file *files, bool after)
+{
+	each_file(dir, files, after, write_one);
+	each_file(dir, files, after, date_folders);
+}
+
+static void remove_tree(const char *dir, const struct cut_file *files, bool after)
+{
+	each_file(dir, files, after, remove_one);
+	ck_assert_int_eq(rmdir(dir), 0);
 }
 
 static void put_tree(const char *dir, const char *image)
 {
-	run("if [ -n \"$(ls -A '%s')\" ]; then cd '%s' && find . -mindepth 1 -maxdepth 1 | "
-	    "LC_ALL=C sort | xargs -d '\\n' "
-	    "sh -c 'mcopy -s -p -m -n -i \"$0\" -- \"$@\" ::' '%s'; fi",
-		dir, dir, image);
+	run("cd '%s' && set -- * && { [ ! -e \"$1\" ] || mcopy -s -p -m -n -i '%s' -- \"$@\" ::; }",
+		dir, image);
 }
 
 /* ---- volumes ---- */
@@ -152,6 +198,8 @@ static struct cut_image load(const char *path)
 static void make_gaps(const char *dir, const char *image, const struct cut_shape *shape)
 {
 	unsigned long cluster = (unsigned long)shape->sector_size * shape->cluster_sectors;
+	unsigned gap = shape->gap ? shape->gap : CUT_GAP;
+	unsigned between = shape->gap ? shape->gap : CUT_BETWEEN;
 	char path[PATH_LEN];
 
 	if (shape->n_fragments == 0)
@@ -163,12 +211,12 @@ static void make_gaps(const char *dir, const char *image, const struct cut_shape
 		(void)snprintf(path, sizeof path, "%s/gaps/g%03ua", dir, i);
 		f = fopen(path, "we");
 		ck_assert_ptr_nonnull(f);
-		write_bytes(f, CUT_GAP * cluster, i);
+		write_bytes(f, gap * cluster, i);
 		ck_assert_int_eq(fclose(f), 0);
 		(void)snprintf(path, sizeof path, "%s/gaps/g%03ub", dir, i);
 		f = fopen(path, "we");
 		ck_assert_ptr_nonnull(f);
-		write_bytes(f, CUT_BETWEEN * cluster, i + 1000);
+		write_bytes(f, between * cluster, i + 1000);
 		ck_assert_int_eq(fclose(f), 0);
 	}
 	run("mmd -i '%s' ::/GAPS && cd '%s/gaps' && mcopy -i '%s' g* ::/GAPS && "
@@ -176,6 +224,7 @@ static void make_gaps(const char *dir, const char *image, const struct cut_shape
 		image, dir, image, image);
 }
 
+/* What is foreign and has a second version goes away again. */
 static void delete_again(const char *image, const struct cut_file *files)
 {
 	for (; files && files->path; files++)
@@ -183,26 +232,30 @@ static void delete_again(const char *image, const struct cut_file *files)
 			run("mdel -i '%s' '::%s'", image, files->path);
 }
 
-static struct cut_image make_volume(const char *dir, const struct cut_shape *shape,
-	const struct cut_file *files, bool after, bool foreign)
+/* Fill the formatted volume in the file @image from a tree of files that is made for it. */
+static void fill_volume(const char *dir, const char *image, const struct cut_file *files, bool after)
 {
-	char tree[PATH_LEN], image[PATH_LEN];
-	struct cut_image ret;
+	char tree[PATH_LEN];
 
 	(void)snprintf(tree, sizeof tree, "%s/tree", dir);
-	(void)snprintf(image, sizeof image, "%s/volume.img", dir);
-	run("rm -rf '%s' && mkdir '%s'", tree, tree);
+	ck_assert_int_eq(mkdir(tree, 0755), 0);
 	make_tree(tree, files, after);
-	format_volume(image, shape);
 	put_tree(tree, image);
-	if (foreign)
-		delete_again(image, files);
-	make_gaps(dir, image, shape);
-	ret = load(image);
-	run("rm -rf '%s' '%s'", tree, image);
-	return ret;
+	remove_tree(tree, files, after);
 }
 
+static void copy_file(const char *from, const char *to)
+{
+	struct cut_image image = load(from);
+	FILE *f = fopen(to, "we");
+
+	ck_assert_ptr_nonnull(f);
+	ck_assert_uint_eq(fwrite(image.bytes, 1, image.size, f), image.size);
+	ck_assert_int_eq(fclose(f), 0);
+	free(image.bytes);
+}
+
+/* Formatting takes longer than all the rest, and primaries are many. */
 struct cut_image cut_make_primary(const char *dir, const struct cut_file *files, bool after)
 {
 	static const struct cut_shape shape = {
@@ -211,14 +264,31 @@ struct cut_image cut_make_primary(const char *dir, const struct cut_file *files,
 		.cluster_sectors = 1,
 		.n_clusters = 3000,
 	};
+	char formatted[PATH_LEN], image[PATH_LEN];
 
-	return make_volume(dir, &shape, files, after, false);
+	(void)snprintf(formatted, sizeof formatted, "%s/formatted.img", dir);
+	(void)snprintf(image, sizeof image, "%s/primary.img", dir);
+	if (access(formatted, F_OK) < 0)
+		format_volume(formatted, &shape);
+	copy_file(formatted, image);
+	fill_volume(dir, image, files, after);
+	return load(image);
 }
 
 struct cut_image cut_make_mirror(const char *dir, const struct cut_shape *shape,
 	const struct cut_file *foreign)
 {
-	return make_volume(dir, shape, foreign, false, true);
+	char image[PATH_LEN];
+	struct cut_image ret;
+
+	(void)snprintf(image, sizeof image, "%s/mirror.img", dir);
+	format_volume(image, shape);
+	fill_volume(dir, image, foreign, false);
+	delete_again(image, foreign);
+	make_gaps(dir, image, shape);
+	ret = load(image);
+	ck_assert_int_eq(unlink(image), 0);
+	return ret;
 }
 
 /* ---- fsck.fat ---- */

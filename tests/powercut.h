@@ -52,10 +52,11 @@ struct cut_shape {
 	unsigned root_slots;      /* of the fixed root, 0: 512 */
 	unsigned device_sector;   /* bytes, 0: 512 */
 	unsigned physical_sector; /* bytes, 0: as the device's */
-	unsigned n_fragments;     /* gaps of CUT_GAP clusters before the free space */
+	unsigned n_fragments;     /* gaps before the free space */
+	unsigned gap;             /* clusters of each and of what stands between two; see below */
 };
 
-enum { CUT_GAP = 6, CUT_BETWEEN = 40 }; /* clusters of a gap, and of what stands between two */
+enum { CUT_GAP = 6, CUT_BETWEEN = 40 }; /* clusters, unless the shape says */
 
 struct cut_effort {
 	unsigned states_per_epoch; /* see struct cut_subsets */
