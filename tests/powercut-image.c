@@ -8,13 +8,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "tests/powercut.h"
 
 /* Volumes made by mkfs.fat and mtools, which share no code with what is tested. */
 
-enum { DAY = 86400, YEAR_2024 = 1704067200, PATH_LEN = 512 };
+enum { DAY = 86400, YEAR_2024 = 1704067200, PATH_LEN = 512, ROOMY = 512 * 1024 * 1024 };
 
 __attribute__((format(printf, 1, 2))) static void run(const char *format, ...)
 {
@@ -33,6 +34,49 @@ void cut_require(bool ok, const char *what)
 {
 	if (!ok)
 		ck_abort_msg("failed: %s", what);
+}
+
+bool cut_tools_found(void)
+{
+	(void)setenv("TZ", "UTC", 1);
+	(void)setenv("MTOOLSRC", "/dev/null", 1);
+	(void)setenv("MTOOLS_SKIP_CHECK", "1", 1);
+	if (system("for t in mkfs.fat fsck.fat mcopy mdel mmd; do "
+		   "command -v $t >/dev/null || exit 1; done") == 0)
+		return true;
+	puts("mkfs.fat, fsck.fat or mtools not found: skipped");
+	return false;
+}
+
+/* ext4 takes its time to make files where many were deleted seconds ago. */
+static bool is_roomy(const char *path)
+{
+	struct statvfs fs;
+
+	return statvfs(path, &fs) == 0 && (uint64_t)fs.f_bavail * fs.f_frsize > ROOMY;
+}
+
+char *cut_scratch_make(void)
+{
+	static const char in_memory[] = "/dev/shm";
+	char *path;
+
+	if (asprintf(&path, "%s/fatespsync.XXXXXX", is_roomy(in_memory) ? in_memory : "/tmp") < 0)
+		return NULL;
+	if (mkdtemp(path))
+		return path;
+	free(path);
+	return NULL;
+}
+
+void cut_scratch_remove(char *path)
+{
+	char command[64];
+
+	(void)snprintf(command, sizeof command, "rm -rf %s", path);
+	if (!getenv("KEEP") && system(command) != 0)
+		fprintf(stderr, "%s is left\n", path);
+	free(path);
 }
 
 /* ---- files ---- */
@@ -99,10 +143,6 @@ static void set_folder_day(const char *path)
 	set_day(path, 33);
 }
 
-static void remove_folder(const char *path)
-{
-	(void)rmdir(path); /* there may be more in it */
-}
 
 static void write_one(char *path, size_t from, const char *spec)
 {
@@ -120,9 +160,12 @@ static void date_folders(char *path, size_t from, const char *spec)
 static void remove_one(char *path, size_t from, const char *spec)
 {
 	(void)spec;
-	(void)unlink(path);
-	for (size_t depth = 0; depth < 8; depth++)
-		each_parent(path, from, remove_folder);
+	(void)unlink(path); /* a folder, where the path ends in a slash */
+	for (char *at = strrchr(path, '/'); at >= path + from; at = strrchr(path, '/')) {
+		*at = '\0';
+		if (rmdir(path) < 0)
+			return; /* there is more in it */
+	}
 }
 
 /* Do something for every file of the tree at @dir. */
@@ -194,6 +237,15 @@ static struct cut_image load(const char *path)
 	return image;
 }
 
+struct cut_image cut_image_copy(const struct cut_image *image)
+{
+	struct cut_image copy = {.size = image->size, .bytes = malloc(image->size)};
+
+	ck_assert_ptr_nonnull(copy.bytes);
+	memcpy(copy.bytes, image->bytes, image->size);
+	return copy;
+}
+
 /* Files side by side, every other of which goes away again. */
 static void make_gaps(const char *dir, const char *image, const struct cut_shape *shape)
 {
@@ -262,7 +314,7 @@ struct cut_image cut_make_primary(const char *dir, const struct cut_file *files,
 		.fat_bits = 12,
 		.sector_size = 512,
 		.cluster_sectors = 1,
-		.n_clusters = 3000,
+		.n_clusters = 1500,
 	};
 	char formatted[PATH_LEN], image[PATH_LEN];
 

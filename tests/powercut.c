@@ -47,7 +47,7 @@ struct cut_case {
 	uint64_t random;
 	uint64_t counter; /* of distinct states, for what is done to every nth */
 	uint64_t fsck_counter; /* where it stood when fsck.fat ran last */
-	bool removed_first;
+	bool removed_first, lacked_room;
 	char message[1024]; /* the last one of the library */
 	char fault[4096];
 };
@@ -173,6 +173,8 @@ static void take_message(void *userdata, enum fes_log_level level, const char *m
 
 	if (strstr(message, "removing first"))
 		c->removed_first = true;
+	if (strstr(message, "too small: "))
+		c->lacked_room = true;
 	if (level == FES_LOG_ERROR)
 		(void)snprintf(c->message, sizeof c->message, "%s", message);
 }
@@ -585,15 +587,6 @@ static void sync_before(struct cut_case *c, const struct cut_workload *workload)
 	c->removed_first = false;
 }
 
-static struct cut_image copy_image(const struct cut_image *image)
-{
-	struct cut_image copy = {.size = image->size, .bytes = malloc(image->size)};
-
-	ck_assert_ptr_nonnull(copy.bytes);
-	memcpy(copy.bytes, image->bytes, image->size);
-	return copy;
-}
-
 struct cut_case *cut_case_new(const char *dir, const struct cut_shape *shape,
 	const struct cut_workload *workload, struct cut_totals *totals)
 {
@@ -609,7 +602,7 @@ struct cut_case *cut_case_new(const char *dir, const struct cut_shape *shape,
 	add_paths(&c->managed, workload);
 	c->start = cut_make_mirror(dir, shape, workload->foreign);
 	sync_before(c, workload);
-	c->work = copy_image(&c->start);
+	c->work = cut_image_copy(&c->start);
 	source_open(c, &c->primary, cut_make_primary(dir, workload->files, true));
 	if (workload->other)
 		source_open(c, &c->other, cut_make_primary(c->dir, workload->other, true));
@@ -626,7 +619,7 @@ void cut_case_set_primary(struct cut_case *c, struct cut_image image)
 	source_open(c, &c->primary, image);
 	cut_judge_set_primary(&c->judge, &c->primary.image);
 	cut_seen_clear(&c->seen);
-	c->removed_first = false;
+	c->removed_first = c->lacked_room = false;
 }
 
 void cut_case_free(struct cut_case *c)
@@ -653,6 +646,11 @@ uint32_t cut_case_first_cluster(const struct cut_case *c, const char *path)
 bool cut_case_removed_first(const struct cut_case *c)
 {
 	return c->removed_first;
+}
+
+bool cut_case_lacked_room(const struct cut_case *c)
+{
+	return c->lacked_room;
 }
 
 const char *cut_case_fault(const struct cut_case *c)

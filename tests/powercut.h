@@ -96,8 +96,18 @@ struct cut_image {
 	uint64_t size;
 };
 
+/* free() image.bytes. */
+struct cut_image cut_image_copy(const struct cut_image *image);
+
 /* ck_assert() writes to a file each time, which is too slow for what is done often. */
 void cut_require(bool ok, const char *what);
+
+/* Whether the programs are there that volumes are made with, and made ready; else says so. */
+bool cut_tools_found(void);
+
+/* A new folder for volumes, NULL on errors. It stays when KEEP is in the environment. */
+char *cut_scratch_make(void);
+void cut_scratch_remove(char *path); /* frees it, too */
 
 /* Make a volume in the folder @dir. free() image.bytes. */
 struct cut_image cut_make_primary(const char *dir, const struct cut_file *files, bool after);
@@ -212,8 +222,9 @@ void cut_case_free(struct cut_case *c);
 /* First cluster of @path on the mirror before the sync. */
 uint32_t cut_case_first_cluster(const struct cut_case *c, const char *path);
 
-/* Whether the runs so far removed something first, for want of room. */
+/* Whether the runs so far removed something first, or refused, for want of room. */
 bool cut_case_removed_first(const struct cut_case *c);
+bool cut_case_lacked_room(const struct cut_case *c);
 
 /*
  * Another primary for the mirror as it was at first; @image is owned. The case must have no other

@@ -10,17 +10,15 @@
 #include <config.h>
 
 #include <check.h>
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <unistd.h>
 
 #include "fat/internal.h"
 #include "tests/powercut.h"
 
-static char scratch[] = "/tmp/fatespsync.XXXXXX";
+static char *scratch;
 static struct cut_totals *totals;
 
 /* ---- volumes ---- */
@@ -739,54 +737,26 @@ static Suite *make_suite(void)
 	return suite;
 }
 
-static bool have_tools(void)
-{
-	return system("for t in mkfs.fat fsck.fat mcopy mdel mmd; do "
-		      "command -v $t >/dev/null || exit 1; done") == 0;
-}
-
-static void remove_scratch(void)
-{
-	char command[64];
-
-	(void)snprintf(command, sizeof command, "rm -rf %s", scratch);
-	if (!getenv("KEEP") && system(command) != 0)
-		fprintf(stderr, "%s is left\n", scratch);
-}
-
-/* What the tests count, they count in processes of their own. */
-static bool set_up(void)
-{
-	void *shared = mmap(NULL, sizeof *totals, PROT_READ | PROT_WRITE,
-		MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-
-	if (shared == MAP_FAILED || !mkdtemp(scratch))
-		return false;
-	totals = shared;
-	return true;
-}
-
 int main(void)
 {
+	void *memory = mmap(NULL, sizeof *totals, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+		-1, 0);
 	SRunner *runner;
 	int failed;
 
-	(void)setenv("TZ", "UTC", 1);
-	(void)setenv("MTOOLSRC", "/dev/null", 1);
-	(void)setenv("MTOOLS_SKIP_CHECK", "1", 1);
-	if (!have_tools()) {
-		puts("mkfs.fat, fsck.fat or mtools not found: skipped");
+	if (!cut_tools_found())
 		return 77;
-	}
-	if (!set_up()) {
-		perror(scratch);
+	scratch = cut_scratch_make();
+	if (memory == MAP_FAILED || !scratch) {
+		perror("scratch folder");
 		return EXIT_FAILURE;
 	}
+	totals = memory; /* what the tests count, they count in processes of their own */
 	runner = srunner_create(make_suite());
 	srunner_run_all(runner, CK_NORMAL);
 	failed = srunner_ntests_failed(runner);
 	srunner_free(runner);
 	cut_totals_print(totals);
-	remove_scratch();
+	cut_scratch_remove(scratch);
 	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
 }
