@@ -100,6 +100,16 @@ need_space()
 	((have >= $1)) || skip "needs $1 MiB in ${TMPDIR:-/tmp}, has $have MiB"
 }
 
+# use_memory MIB: make the scratch folder in memory if there is so much room and TMPDIR does not say
+# otherwise. Many small files in a row are slow on ext4.
+use_memory()
+{
+	local have
+	[[ -z ${TMPDIR:-} && -w /dev/shm ]] || return 0
+	have=$(df --output=avail -BM /dev/shm | tail -n 1 | tr -dc 0-9)
+	((have < $1)) || export TMPDIR=/dev/shm
+}
+
 # Sets SCRATCH, which goes away at exit unless KEEP is set.
 make_scratch()
 {
