@@ -3,6 +3,7 @@
 
 #include <check.h>
 #include <fcntl.h>
+#include <fts.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -296,14 +297,20 @@ static void fill_volume(const char *dir, const char *image, const struct cut_fil
 	remove_tree(tree, files, after);
 }
 
+static void save(const char *path, const struct cut_image *image)
+{
+	FILE *f = fopen(path, "we");
+
+	cut_require(f != NULL, path);
+	cut_require(fwrite(image->bytes, 1, image->size, f) == image->size, path);
+	cut_require(fclose(f) == 0, path);
+}
+
 static void copy_file(const char *from, const char *to)
 {
 	struct cut_image image = load(from);
-	FILE *f = fopen(to, "we");
 
-	ck_assert_ptr_nonnull(f);
-	ck_assert_uint_eq(fwrite(image.bytes, 1, image.size, f), image.size);
-	ck_assert_int_eq(fclose(f), 0);
+	save(to, &image);
 	free(image.bytes);
 }
 
@@ -391,10 +398,7 @@ bool cut_fsck_accepts(const char *dir, const struct cut_image *image, bool final
 	FILE *f;
 
 	(void)snprintf(path, sizeof path, "%s/fsck.img", dir);
-	f = fopen(path, "we");
-	ck_assert_ptr_nonnull(f);
-	ck_assert_uint_eq(fwrite(image->bytes, 1, image->size, f), image->size);
-	ck_assert_int_eq(fclose(f), 0);
+	save(path, image);
 	(void)snprintf(command, sizeof command, "fsck.fat -n '%s' 2>&1", path);
 	f = popen(command, "re");
 	ck_assert_ptr_nonnull(f);
@@ -408,5 +412,75 @@ bool cut_fsck_accepts(const char *dir, const struct cut_image *image, bool final
 	}
 	(void)pclose(f); /* harmless findings have an exit status, too */
 	(void)unlink(path);
+	return fine;
+}
+
+/* ---- mtools ---- */
+
+static bool same_file(const char *path, const struct cut_snapshot *s, const struct cut_node *node)
+{
+	struct cut_image file = load(path);
+	bool same = file.size == node->size;
+
+	for (uint32_t at = 0; same && at < node->size; at += 512) {
+		uint32_t len = node->size - at < 512 ? node->size - at : 512;
+
+		same = memcmp(file.bytes + at, cut_bytes_at(s, node, at), len) == 0;
+	}
+	free(file.bytes);
+	return same;
+}
+
+static bool same_node(const char *dir, const struct cut_snapshot *s, const struct cut_node *node)
+{
+	char path[PATH_LEN];
+	struct stat st;
+
+	(void)snprintf(path, sizeof path, "%s%s", dir, node->path);
+	if (stat(path, &st) < 0)
+		return false;
+	return node->directory ? S_ISDIR(st.st_mode)
+			       : S_ISREG(st.st_mode) && same_file(path, s, node);
+}
+
+/* The number of files and folders below @dir. */
+static size_t count_nodes(const char *dir)
+{
+	char *const paths[] = {(char *)(uintptr_t)dir, NULL};
+	FTS *fts = fts_open(paths, FTS_PHYSICAL | FTS_NOCHDIR, NULL);
+	const FTSENT *entry;
+	size_t n = 0;
+
+	cut_require(fts != NULL, "fts_open");
+	while ((entry = fts_read(fts)))
+		n += entry->fts_level > 0 && entry->fts_info != FTS_DP;
+	(void)fts_close(fts);
+	return n;
+}
+
+bool cut_mtools_agree(const char *dir, const struct cut_image *image,
+	const struct cut_snapshot *snapshot, char *complaint, size_t len)
+{
+	char path[PATH_LEN], out[PATH_LEN];
+	bool fine = true;
+
+	(void)snprintf(path, sizeof path, "%s/mtools.img", dir);
+	(void)snprintf(out, sizeof out, "%s/mtools", dir);
+	save(path, image);
+	run("mkdir '%s'", out);
+	if (snapshot->n > 0)
+		run("mcopy -s -n -Q -i '%s' '::*' '%s'", path, out);
+	for (size_t i = 0; fine && i < snapshot->n; i++) {
+		fine = same_node(out, snapshot, &snapshot->nodes[i]);
+		if (!fine)
+			(void)snprintf(complaint, len, "mtools: %s: not there, or not the same",
+				snapshot->nodes[i].path);
+	}
+	if (fine && count_nodes(out) != snapshot->n) {
+		fine = false;
+		(void)snprintf(complaint, len, "mtools: %zu files and folders, not %zu",
+			count_nodes(out), snapshot->n);
+	}
+	run("rm -r '%s' '%s'", out, path);
 	return fine;
 }

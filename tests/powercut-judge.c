@@ -160,7 +160,7 @@ static const struct cut_node *find(const struct cut_snapshot *s, const char *pat
 	return bsearch(&key, s->nodes, s->n, sizeof *s->nodes, by_path);
 }
 
-static const uint8_t *bytes_at(const struct cut_snapshot *s, const struct cut_node *node,
+const uint8_t *cut_bytes_at(const struct cut_snapshot *s, const struct cut_node *node,
 	uint32_t offset)
 {
 	uint32_t cluster = node->chain[offset / s->cluster_size];
@@ -177,7 +177,7 @@ static bool same_contents(const struct cut_snapshot *sa, const struct cut_node *
 	for (uint32_t at = 0; at < a->size; at += 512) {
 		uint32_t len = a->size - at < 512 ? a->size - at : 512;
 
-		if (memcmp(bytes_at(sa, a, at), bytes_at(sb, b, at), len) != 0)
+		if (memcmp(cut_bytes_at(sa, a, at), cut_bytes_at(sb, b, at), len) != 0)
 			return false;
 	}
 	return true;
@@ -349,7 +349,7 @@ static bool judge_entry(struct cut_judge *judge, const struct cut_node *entry)
 
 	cut_require(entry->size < sizeof text, "size of a loader entry");
 	for (uint32_t i = 0; i < entry->size; i++)
-		text[i] = (char)*bytes_at(&judge->now, entry, i);
+		text[i] = (char)*cut_bytes_at(&judge->now, entry, i);
 	text[entry->size] = '\0';
 	while ((line = strsep(&rest, "\n")))
 		if (!judge_line(judge, entry, line))

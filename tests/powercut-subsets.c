@@ -31,10 +31,10 @@ enum cut_level cut_level(void)
 void cut_totals_print(const struct cut_totals *totals)
 {
 	printf("%llu states, %llu of them while recovering; %llu distinct ones judged; "
-	       "%llu recoveries, %llu runs of fsck.fat\n",
+	       "%llu recoveries; fsck.fat asked %llu times, mtools %llu times\n",
 		(unsigned long long)totals->states, (unsigned long long)totals->nested,
 		(unsigned long long)totals->distinct, (unsigned long long)totals->recoveries,
-		(unsigned long long)totals->fsck_runs);
+		(unsigned long long)totals->fsck_runs, (unsigned long long)totals->mtools_runs);
 }
 
 /* ---- subsets ---- */

@@ -46,7 +46,7 @@ struct cut_case {
 	struct cut_judge judge;
 	uint64_t random;
 	uint64_t counter; /* of distinct states, for what is done to every nth */
-	uint64_t fsck_counter; /* where it stood when fsck.fat ran last */
+	uint64_t commits; /* distinct states around commits */
 	bool removed_first, lacked_room;
 	char message[1024]; /* the last one of the library */
 	char fault[4096];
@@ -284,6 +284,14 @@ static bool judge_fsck(struct cut_case *c, bool final)
 		sizeof c->fault);
 }
 
+/* By those who share no code with us. */
+static bool judge_outside(struct cut_case *c)
+{
+	c->totals->mtools_runs++;
+	return judge_fsck(c, false) &&
+		cut_mtools_agree(c->dir, &c->work, &c->judge.now, c->fault, sizeof c->fault);
+}
+
 static bool recover(struct cut_case *c, struct undo *undo, bool fsck)
 {
 	uint32_t sector = device_sector(c);
@@ -419,26 +427,29 @@ struct moment {
 	bool nested;
 };
 
+static bool outsiders_turn(struct cut_case *c, const struct cut_effort *effort,
+	struct moment moment)
+{
+	return moment.commit && !moment.nested && every(++c->commits, effort->outside_every);
+}
+
 static bool judge_state(struct cut_case *c, const struct cut_effort *effort, struct moment moment)
 {
-	uint64_t counter;
-	bool fsck, recovers;
+	uint64_t counter = c->counter;
+	bool fsck = false, recovers;
 
 	c->totals->states++;
 	if (moment.nested)
 		c->totals->nested++;
-	counter = c->counter;
 	if (first_time(c, DONE_JUDGED)) {
 		counter = ++c->counter;
 		c->totals->distinct++;
 		if (!cut_judge(&c->judge, &c->work, false))
 			return fault(c, "%s", c->judge.fault);
+		fsck = every(counter, effort->fsck_every);
+		if ((fsck || outsiders_turn(c, effort, moment)) && !judge_outside(c))
+			return false;
 	}
-	fsck = every(counter, effort->fsck_every) && counter != c->fsck_counter;
-	if (fsck)
-		c->fsck_counter = counter;
-	if (fsck && !judge_fsck(c, false))
-		return false;
 	recovers = every(counter, effort->recover_every) || (moment.commit && !moment.nested);
 	if (fsck || (recovers && first_time(c, DONE_RECOVERED)))
 		if (!judge_recovery(c, fsck))

@@ -62,7 +62,8 @@ struct cut_effort {
 	unsigned states_per_epoch; /* see struct cut_subsets */
 	unsigned hidden_per_epoch; /* when all that is written is out of any reader's sight */
 	unsigned recover_every;    /* run the sync again; 1: on each distinct state, 0: never */
-	unsigned fsck_every;
+	unsigned fsck_every;       /* ... and all is judged by programs that are not ours, too, ... */
+	unsigned outside_every;    /* ... and, of the states around commits, every so many */
 	unsigned nested_every;     /* cut the recovery, too */
 	unsigned nested_per_epoch;
 	unsigned nested_recover_every;
@@ -84,6 +85,7 @@ struct cut_totals {
 	uint64_t recoveries;
 	uint64_t nested;
 	uint64_t fsck_runs;
+	uint64_t mtools_runs;
 };
 
 void cut_totals_print(const struct cut_totals *totals);
@@ -121,6 +123,14 @@ struct cut_image cut_make_mirror(const char *dir, const struct cut_shape *shape,
 bool cut_fsck_accepts(const char *dir, const struct cut_image *image, bool final, bool orphans,
 	char *complaint, size_t len);
 
+/*
+ * Whether mtools find the same files in @image as we did, whose finds are in @snapshot. Else
+ * @complaint tells.
+ */
+struct cut_snapshot;
+bool cut_mtools_agree(const char *dir, const struct cut_image *image,
+	const struct cut_snapshot *snapshot, char *complaint, size_t len);
+
 /* ---- powercut-judge.c ---- */
 
 struct cut_node {
@@ -145,6 +155,10 @@ struct cut_snapshot {
 	uint8_t *arena;
 	size_t used;
 };
+
+/* The @len bytes, of one sector, at @offset of a file. */
+const uint8_t *cut_bytes_at(const struct cut_snapshot *snapshot, const struct cut_node *node,
+	uint32_t offset);
 
 struct cut_judge {
 	const struct fes_managed *managed;
