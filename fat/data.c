@@ -108,7 +108,9 @@ static int each_piece(struct fat_txn *txn, struct fat_item *item, bool reading_b
 	while (r == 0 && left > 0) {
 		uint32_t len = left < PIECE ? left : PIECE;
 
-		r = (reading_back ? compare_piece : copy_piece)(txn, item, &cursor, buf, len);
+		r = fat_txn_poll(txn);
+		if (r == 0)
+			r = (reading_back ? compare_piece : copy_piece)(txn, item, &cursor, buf, len);
 		left -= len;
 	}
 	if (r == 0)
@@ -157,7 +159,7 @@ static int verify_dir(struct fat_txn *txn, const struct fat_item *dir)
 /* A file may stand in several versions of a directory, and is written once. */
 int fat_data_write(struct fat_txn *txn, struct fat_item *item)
 {
-	int r = 0;
+	int r;
 
 	if (item->written)
 		return 0;
@@ -166,6 +168,7 @@ int fat_data_write(struct fat_txn *txn, struct fat_item *item)
 		return each_piece(txn, item, false);
 	if (item->kind != FAT_ITEM_DIR)
 		return 0;
+	r = fat_txn_poll(txn);
 	for (uint32_t i = 0; r == 0 && i < item->n_children; i++)
 		r = fat_data_write(txn, item->children[i].item);
 	return r < 0 ? r : write_dir(txn, item);
@@ -173,7 +176,7 @@ int fat_data_write(struct fat_txn *txn, struct fat_item *item)
 
 int fat_data_verify(struct fat_txn *txn, struct fat_item *item)
 {
-	int r = 0;
+	int r;
 
 	if (item->verified)
 		return 0;
@@ -182,6 +185,7 @@ int fat_data_verify(struct fat_txn *txn, struct fat_item *item)
 		return each_piece(txn, item, true);
 	if (item->kind != FAT_ITEM_DIR)
 		return 0;
+	r = fat_txn_poll(txn);
 	for (uint32_t i = 0; r == 0 && i < item->n_children; i++)
 		r = fat_data_verify(txn, item->children[i].item);
 	return r < 0 ? r : verify_dir(txn, item);

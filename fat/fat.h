@@ -300,6 +300,13 @@ struct fat_space {
 int fat_txn_layout(struct fat_txn *txn, struct fat_space *ret);
 
 /*
+ * Let fat_txn_run() ask @poll before each piece of data that it writes or reads back, before each
+ * FAT copy, and a last time before the first commit. A negative errno stops there, with nothing
+ * changed that a reader sees, and is what fat_txn_run() returns.
+ */
+void fat_txn_set_poll(struct fat_txn *txn, int (*poll)(void *userdata), void *userdata);
+
+/*
  * Do it: prepare, verify, call @before_commit (may be NULL; anything but 0 stops here with
  * nothing changed), commit, release. See the comment at the head of fat/txn.c for what stands on
  * the medium at each moment.

@@ -34,6 +34,10 @@
  *
  * Nothing in the reserved region is written but FSInfo. A step that fails ends the run; what has
  * been committed stands, what was not is lost clusters, and the next run frees them.
+ *
+ * A caller may stop the run (fat_txn_set_poll()) up to the first commit. From there on it goes to
+ * its end: the long part, copying and reading back, is over; what is left takes a few barriers, and
+ * leaves the mirror with all of the new version instead of some.
  */
 
 /* Linux and EDK2 begin FAT16 at 4085 clusters, FatFs and GRUB at 4086, Windows at 4087. */
@@ -239,6 +243,17 @@ int fat_txn_layout(struct fat_txn *txn, struct fat_space *ret)
 
 /* ---- the phases ---- */
 
+void fat_txn_set_poll(struct fat_txn *txn, int (*poll)(void *userdata), void *userdata)
+{
+	txn->poll = poll;
+	txn->poll_userdata = userdata;
+}
+
+int fat_txn_poll(const struct fat_txn *txn)
+{
+	return txn->poll ? txn->poll(txn->poll_userdata) : 0;
+}
+
 static int barrier(struct fat_volume *vol)
 {
 	int r = blkdev_flush(vol->dev);
@@ -378,6 +393,19 @@ static int prepare_data(struct fat_txn *txn)
 	return r < 0 || !any ? r : barrier(txn->vol);
 }
 
+/* Between two copies is a good moment to stop: they differ on clusters that no entry reaches. */
+static int prepare_copies(struct fat_txn *txn)
+{
+	int r = 0;
+
+	for (unsigned copy = txn->vol->geo.n_fats; r == 0 && copy-- > 0;) {
+		r = fat_txn_poll(txn);
+		if (r == 0)
+			r = write_copy(txn->vol, copy);
+	}
+	return r;
+}
+
 static int prepare(struct fat_txn *txn)
 {
 	struct fat_volume *vol = txn->vol;
@@ -396,7 +424,7 @@ static int prepare(struct fat_txn *txn)
 	for (uint32_t i = 0; i < txn->n_ops; i++)
 		if (txn->ops[i].item)
 			fat_chains_enter(txn, txn->ops[i].item);
-	return write_copies_last_first(vol);
+	return prepare_copies(txn);
 }
 
 static int verify_zeros(struct fat_volume *vol, uint32_t cluster)
@@ -591,6 +619,8 @@ int fat_txn_run(struct fat_txn *txn, int (*before_commit)(void *userdata), void 
 		r = verify(txn);
 	if (r == 0 && before_commit)
 		r = before_commit(userdata);
+	if (r == 0)
+		r = fat_txn_poll(txn);
 	for (uint32_t i = 0; r == 0 && i < txn->n_ops; i++)
 		r = commit(txn, &txn->ops[i]);
 	return r < 0 ? r : release(txn);

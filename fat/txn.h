@@ -91,7 +91,12 @@ struct fat_txn {
 	uint64_t needed_clusters;
 	bool counting; /* there is too little room: layout only goes on to find out how little */
 	bool laid_out;
+	int (*poll)(void *userdata); /* may be NULL */
+	void *poll_userdata;
 };
+
+/* Whether to go on: 0, or what the caller's poll says. Not asked from the first commit on. */
+int fat_txn_poll(const struct fat_txn *txn);
 
 /* ---- shadow.c ---- */
 

@@ -1725,6 +1725,66 @@ START_TEST(test_a_refusal_before_the_commit_leaves_lost_clusters_at_most)
 }
 END_TEST
 
+/* A poll that says stop when it is asked for the nth time. */
+struct stopper {
+	struct test *t;
+	unsigned n, nth;
+	uint64_t calls; /* of the device, when it was asked last */
+};
+
+static int stop_at_nth(void *userdata)
+{
+	struct stopper *stopper = userdata;
+
+	stopper->calls = stopper->t->fault.n_calls;
+	return ++stopper->n == stopper->nth ? -ECANCELED : 0;
+}
+
+/* Run the work and stop it at the nth poll. Returns whether there was an nth one. */
+static bool run_stopped(struct test *t, unsigned nth)
+{
+	struct stopper stopper = {.t = t, .nth = nth};
+	int r;
+
+	fixture_reset(t->f);
+	begin(t);
+	plan_work(t);
+	layout(t);
+	t->fault = (struct fault){.ops = TESTDEV_WRITE | TESTDEV_FLUSH};
+	fat_txn_set_poll(t->txn, stop_at_nth, &stopper);
+	r = fat_txn_run(t->txn, NULL, NULL);
+	end(t);
+	ck_assert_str_eq(t->f->messages, "");
+	if (stopper.n < nth) {
+		ck_assert_int_eq(r, 0);
+		ck_assert_int_eq(state_of(t->f), 5);
+		ck_assert_uint_gt(t->fault.n_calls, stopper.calls);
+		return false;
+	}
+	ck_assert_int_eq(r, -ECANCELED);
+	ck_assert_uint_eq(t->fault.n_calls, stopper.calls);
+	ck_assert_int_eq(state_of(t->f), 0);
+	return true;
+}
+
+START_TEST(test_a_stop_at_any_poll_writes_no_more_and_commits_nothing)
+{
+	struct test *t = new_work(_i);
+	uint32_t n_free = free_clusters(t);
+	unsigned nth = 1;
+
+	end(t);
+	while (run_stopped(t, nth)) {
+		tidy_up(t);
+		fixture_judge(t->f);
+		ck_assert_uint_eq(free_clusters(t), n_free);
+		nth++;
+	}
+	ck_assert_uint_gt(nth, 10); /* items both ways, two FAT copies, the commit */
+	free_test(t);
+}
+END_TEST
+
 struct intruder {
 	struct test *t;
 	uint64_t offset;
@@ -2249,6 +2309,7 @@ static void add_faults(Suite *suite)
 	const TTest *const tests[] = {
 		test_the_work_of_the_following_cases_works,
 		test_a_refusal_before_the_commit_leaves_lost_clusters_at_most,
+		test_a_stop_at_any_poll_writes_no_more_and_commits_nothing,
 		test_a_foreign_write_is_not_overwritten,
 		test_a_lost_write_is_noticed_before_the_commit,
 		test_a_flipped_bit_is_noticed_before_the_commit,
