@@ -284,6 +284,7 @@ static int run(struct builder *b)
 {
 	if (b->apply->dry_run)
 		return 0;
+	fat_txn_set_poll(b->txn, b->apply->poll, b->apply->userdata);
 	return fat_txn_run(b->txn, b->apply->before_commit, b->apply->userdata);
 }
 

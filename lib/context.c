@@ -49,6 +49,16 @@ void fes_set_timeout(struct fes_context *context, unsigned seconds)
 	context->timeout_seconds = seconds;
 }
 
+void fes_interrupt(struct fes_context *context)
+{
+	atomic_store(&context->interrupted, true);
+}
+
+int fes_poll(struct fes_context *context)
+{
+	return atomic_load(&context->interrupted) ? -ECANCELED : 0;
+}
+
 void fes_log(struct fes_context *context, enum fes_log_level level, const char *format, ...)
 {
 	char text[4096];

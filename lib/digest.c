@@ -10,16 +10,21 @@
 /* Small enough to stay in a core's cache between reading and hashing. */
 enum { PIECE = 256 * 1024 };
 
-static int digest_stream(struct fat_file *file, XXH3_state_t *state, uint8_t *buf)
+static int digest_stream(struct fes_context *context, struct fat_file *file, XXH3_state_t *state,
+	uint8_t *buf)
 {
-	int64_t n;
+	int64_t n = 1;
+	int r = 0;
 
 	if (XXH3_128bits_reset(state) != XXH_OK)
 		return -ENOMEM;
-	while ((n = fat_file_read(file, buf, PIECE)) > 0)
-		if (XXH3_128bits_update(state, buf, (size_t)n) != XXH_OK)
+	while (r == 0 && n > 0) {
+		n = fat_file_read(file, buf, PIECE);
+		if (n > 0 && XXH3_128bits_update(state, buf, (size_t)n) != XXH_OK)
 			return -EINVAL;
-	return (int)n;
+		r = n < 0 ? (int)n : fes_poll(context);
+	}
+	return r;
 }
 
 int fes_digest_file(struct fes_volume *volume, const struct fes_node *node, struct fes_digest *ret)
@@ -32,7 +37,7 @@ int fes_digest_file(struct fes_volume *volume, const struct fes_node *node, stru
 	if (state && buf)
 		r = fat_file_open(volume->fat, node->first_cluster, node->size, node->path, &file);
 	if (r == 0)
-		r = digest_stream(file, state, buf);
+		r = digest_stream(volume->context, file, state, buf);
 	if (r == 0) {
 		XXH128_hash_t hash = XXH3_128bits_digest(state);
 
@@ -89,7 +94,7 @@ static void finish_job(struct fes_digester *d, size_t id, int error, struct fes_
 {
 	(void)pthread_mutex_lock(&d->lock);
 	d->jobs[id] = (struct job){JOB_DONE, error, digest};
-	if (d->error == 0)
+	if (d->error == 0 && error != -ECANCELED)
 		d->error = error;
 	(void)pthread_cond_broadcast(&d->changed);
 	(void)pthread_mutex_unlock(&d->lock);

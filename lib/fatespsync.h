@@ -49,6 +49,18 @@ void fes_set_log(struct fes_context *context, fes_log_fn fn, void *userdata);
 /* Seconds to wait for another run's lock on a disk or image; 30 at first. */
 void fes_set_timeout(struct fes_context *context, unsigned seconds);
 
+/*
+ * Ask fes_sync_run(), and whatever waits for a lock, to stop at the next safe point, now and as
+ * long as @context lives: between two tries to get a lock, two steps, two pieces of data.
+ *
+ * A mirror on which the first entry has been changed is finished nevertheless. The long part,
+ * copying, is over then; what is left takes a few barriers. Each other mirror keeps the files that
+ * it has, and is refused or has failed with a message that says so.
+ *
+ * May be called at any time from any thread, also from a signal handler.
+ */
+void fes_interrupt(struct fes_context *context);
+
 /* ---- one volume ---- */
 
 /*
@@ -64,6 +76,7 @@ void fes_set_timeout(struct fes_context *context, unsigned seconds);
  *   -EUCLEAN       a FAT volume whose boot sector contradicts itself or the device
  *   -ENOTSUP       a FAT volume of a kind that is not handled
  *   -EAGAIN        another run holds the disk or image, and the time was up
+ *   -ECANCELED     fes_interrupt() was called (not logged)
  */
 int fes_volume_open(struct fes_context *context, const char *spec, struct fes_volume **ret);
 void fes_volume_close(struct fes_volume *volume);
@@ -148,6 +161,7 @@ void fes_sync_set_flags(struct fes_sync *sync, unsigned flags);
  * Returns 0 when the primary was usable and every mirror was dealt with (ask each), or
  *   -EUCLEAN     the primary is damaged
  *   -ENODATA     the primary holds nothing of the managed set (overridable)
+ *   -ECANCELED   fes_interrupt() was called before the first mirror was begun: each says so
  *   any error of fes_volume_open() for the primary
  *   -EINVAL      no primary was set
  *   -EALREADY    it was run before

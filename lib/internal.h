@@ -4,6 +4,7 @@
 /* Struct bodies and calls shared inside lib/ only. */
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "fat/fat.h"
 
@@ -17,7 +18,11 @@ struct fes_context {
 	void *log_userdata;
 	pthread_mutex_t log_lock; /* one call back at a time */
 	unsigned timeout_seconds;
+	atomic_bool interrupted;
 };
+
+/* Whether to go on: 0, or -ECANCELED once fes_interrupt() was called. Logs nothing. */
+int fes_poll(struct fes_context *context);
 
 void fes_log(struct fes_context *context, enum fes_log_level level, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
@@ -164,7 +169,7 @@ static inline const struct fat_short_slot *fes_node_short(const struct fes_node 
 
 /* ---- digest.c ---- */
 
-/* XXH3-128 of a file's contents. */
+/* XXH3-128 of a file's contents. 0, -ECANCELED, -ENOMEM or an error of reading (reported). */
 int fes_digest_file(struct fes_volume *volume, const struct fes_node *node,
 	struct fes_digest *ret);
 
@@ -188,7 +193,7 @@ void fes_digester_want(struct fes_digester *digester, const struct fes_node *nod
 int fes_digester_get(struct fes_digester *digester, const struct fes_node *node,
 	struct fes_digest *ret);
 
-/* The first error of reading a file, or 0. */
+/* The first error of reading a file, or 0. To be interrupted is none. */
 int fes_digester_error(struct fes_digester *digester);
 
 /* The digest when it was made already; does not wait. */
@@ -320,6 +325,7 @@ struct fes_apply {
 	const struct fes_plan *plan;
 	bool second_step; /* what the primary no longer has was removed before */
 	struct fes_digester *digester;
+	int (*poll)(void *userdata); /* see fat_txn_set_poll() */
 	int (*before_commit)(void *userdata);
 	void *userdata;
 	bool dry_run;
@@ -363,6 +369,12 @@ struct fes_locks {
 int fes_locks_take(struct fes_context *context, struct fes_lock_request *requests, size_t n,
 	struct fes_locks *ret);
 void fes_locks_done(struct fes_locks *locks);
+
+/*
+ * Wait for the lock of @path (see blkdev_lock_path()) as long as the context's timeout says.
+ * Returns a file descriptor, -ECANCELED, or an error of blkdev_lock_path(). Logs nothing.
+ */
+int fes_lock_path(struct fes_context *context, const char *path, bool exclusive);
 
 /* ---- mirror.c ---- */
 

@@ -15,6 +15,8 @@
  * requests are sorted and merged first.
  */
 
+enum { SLICE_MS = 100 }; /* how long an interruption may go unnoticed */
+
 struct target {
 	struct fes_lock_request *request;
 	dev_t device;
@@ -30,10 +32,29 @@ static int by_identity(const void *a, const void *b)
 	return ta->inode < tb->inode ? -1 : ta->inode > tb->inode;
 }
 
+int fes_lock_path(struct fes_context *context, const char *path, bool exclusive)
+{
+	unsigned left = context->timeout_seconds * 1000u;
+	int r = fes_poll(context);
+
+	while (r == 0) {
+		unsigned slice = left < SLICE_MS ? left : SLICE_MS;
+		int fd = blkdev_lock_path(path, exclusive, slice);
+
+		if (fd != -EAGAIN || left == 0)
+			return fd;
+		left -= slice;
+		r = fes_poll(context);
+	}
+	return r;
+}
+
 static void report(struct fes_context *context, const struct fes_lock_request *request)
 {
 	const char *name = request->spec->name;
 
+	if (request->result == -ECANCELED)
+		return; /* whoever interrupted knows */
 	if (request->result == -EAGAIN)
 		fes_log(context, FES_LOG_ERROR,
 			"%s: another run (or udev) holds %s; waited %u seconds: try again, or wait longer with --timeout",
@@ -71,8 +92,7 @@ static int take_one(struct fes_context *context, const struct target *targets, s
 
 	for (size_t i = 0; i < n; i++)
 		exclusive |= targets[i].request->exclusive;
-	fd = blkdev_lock_path(targets[0].request->spec->lock_path, exclusive,
-		context->timeout_seconds * 1000u);
+	fd = fes_lock_path(context, targets[0].request->spec->lock_path, exclusive);
 	for (size_t i = 0; fd < 0 && i < n; i++) {
 		targets[i].request->result = fd;
 		report(context, targets[i].request);

@@ -16,6 +16,7 @@ struct work {
 	struct fes_tree *tree;
 	struct fes_comparison *comparison;
 	struct fes_plan *plan;
+	bool removed_first; /* ... what the primary no longer has, for want of room */
 };
 
 void fes_mirror_refuse(struct fes_mirror *mirror, const char *message)
@@ -91,12 +92,23 @@ static void drop_plan(struct work *work)
 	work->tree = NULL;
 }
 
+static int poll_context(void *userdata)
+{
+	const struct work *work = userdata;
+
+	return fes_poll(work->run->context);
+}
+
 static int make_plan(struct work *work)
 {
 	const struct fes_run *run = work->run;
 	struct fes_volume *volume = work->mirror->volume;
-	int r = fes_volume_require_sound(volume, &work->check);
+	int r = poll_context(work);
 
+	if (r == 0)
+		r = fes_volume_require_sound(volume, &work->check);
+	if (r == 0)
+		r = poll_context(work);
 	if (r == 0)
 		r = fes_tree_read(volume, run->managed, &work->tree);
 	if (r == 0)
@@ -134,6 +146,7 @@ static int apply(struct work *work, bool second_step, bool *ret_short)
 		.plan = work->plan,
 		.second_step = second_step,
 		.digester = work->run->digester,
+		.poll = poll_context,
 		.before_commit = primary_unchanged,
 		.userdata = work,
 		.dry_run = work->run->flags & FES_SYNC_DRY_RUN,
@@ -148,6 +161,7 @@ static int apply_in_two_steps(struct work *work)
 	struct fes_apply removals = {
 		.plan = work->plan,
 		.digester = work->run->digester,
+		.poll = poll_context,
 		.before_commit = primary_unchanged,
 		.userdata = work,
 	};
@@ -160,6 +174,7 @@ static int apply_in_two_steps(struct work *work)
 		return 0;
 	r = fes_apply_removals(&removals);
 	drop_plan(work);
+	work->removed_first = r == 0;
 	if (r == 0)
 		r = make_plan(work);
 	return r < 0 ? r : apply(work, true, NULL);
@@ -187,6 +202,20 @@ static int bring_in_line(struct work *work)
 	return r;
 }
 
+static void report_interruption(struct work *work)
+{
+	struct fes_volume *volume = work->mirror->volume;
+
+	if (work->removed_first)
+		fes_volume_report(volume,
+			"interrupted: what the primary no longer has was removed, no more was changed; run again");
+	else if (work->mirror->stats.writes > 0)
+		fes_volume_report(volume,
+			"interrupted before the commit: its files are as they were; run again");
+	else
+		fes_volume_report(volume, "interrupted; nothing was written to it");
+}
+
 /* The reason is what was said last about the mirror, or else about the primary. */
 static void note_failure(struct work *work, int error)
 {
@@ -195,6 +224,8 @@ static void note_failure(struct work *work, int error)
 	mirror->state = mirror->stats.writes > 0 ? FES_MIRROR_FAILED : FES_MIRROR_REFUSED;
 	if (error == -ENOMEM)
 		fes_volume_report(mirror->volume, "out of memory");
+	if (error == -ECANCELED)
+		report_interruption(work);
 	mirror->message = fes_volume_copy_error(mirror->volume);
 	if (!mirror->message)
 		mirror->message = fes_volume_copy_error(work->run->primary);

@@ -207,7 +207,7 @@ static int take_locks(struct fes_sync *sync)
 	}
 	r = fes_locks_take(sync->context, requests, n, &sync->locks);
 	for (size_t i = 0; r == 0 && i < sync->n_mirrors; i++)
-		if (requests[i].result < 0)
+		if (requests[i].result < 0 && requests[i].result != -ECANCELED)
 			fes_mirror_refuse(&sync->mirrors[i],
 				"locked by somebody else, or the lock cannot be had");
 	if (r == 0)
@@ -245,6 +245,8 @@ static int open_primary(struct fes_sync *sync)
 
 	if (r == 0)
 		r = fes_volume_require_sound(sync->primary, &check);
+	if (r == 0)
+		r = fes_poll(sync->context);
 	if (r == 0)
 		r = fes_tree_read(sync->primary, &sync->managed, &sync->tree);
 	if (r < 0)
@@ -320,6 +322,8 @@ static int run_all(struct fes_sync *sync)
 	int r = take_locks(sync);
 
 	if (r == 0)
+		r = fes_poll(sync->context);
+	if (r == 0)
 		r = open_primary(sync);
 	if (r < 0)
 		return r;
@@ -333,6 +337,12 @@ static int run_all(struct fes_sync *sync)
 		r = fes_digester_error(run.digester);
 	fes_digester_stop(run.digester);
 	return r;
+}
+
+static void refuse_unbegun(struct fes_sync *sync)
+{
+	for (size_t i = 0; i < sync->n_mirrors; i++)
+		refuse(sync, &sync->mirrors[i], "interrupted; nothing was written to it");
 }
 
 int fes_sync_run(struct fes_sync *sync)
@@ -350,6 +360,8 @@ int fes_sync_run(struct fes_sync *sync)
 	resolve_mirrors(sync);
 	refuse_twins(sync);
 	r = run_all(sync);
+	if (r == -ECANCELED)
+		refuse_unbegun(sync);
 	fes_locks_done(&sync->locks);
 	if (sync->primary)
 		fes_volume_release(sync->primary);

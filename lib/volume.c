@@ -199,12 +199,12 @@ static void log_spec_problem(void *userdata, const char *message)
 
 static int lock_for_reading(struct fes_context *context, const struct fes_spec *spec)
 {
-	int fd = blkdev_lock_path(spec->lock_path, false, context->timeout_seconds * 1000u);
+	int fd = fes_lock_path(context, spec->lock_path, false);
 
 	if (fd == -EAGAIN)
 		fes_log(context, FES_LOG_ERROR, "%s: another run holds it; waited %u seconds",
 			spec->name, context->timeout_seconds);
-	else if (fd < 0)
+	else if (fd < 0 && fd != -ECANCELED)
 		fes_log(context, FES_LOG_ERROR, "%s: cannot be locked: %s", spec->name,
 			why_not_opened(fd));
 	return fd;
