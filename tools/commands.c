@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "tools/commands.h"
+#include "tools/signals.h"
 
 static void close_volume(struct fes_volume **volume)
 {
@@ -80,10 +81,23 @@ static int sync_status(const struct fes_sync *sync, enum report_verb verb)
 	return worst;
 }
 
+/* Only what writes needs care to be ended: other verbs leave signals as they are. */
+static int run_watched(const struct command *command, struct fes_sync *sync, int *ret_signal)
+{
+	int r;
+
+	signals_watch(command->context);
+	r = fes_sync_run(sync);
+	*ret_signal = signals_unwatch();
+	return r;
+}
+
 static int run_sync(const struct command *command, enum report_verb verb)
 {
 	CLEANUP_SYNC struct fes_sync *sync = NULL;
 	struct report *report = command->report;
+	int signal = 0;
+	bool failed;
 	int status;
 	int r;
 
@@ -97,14 +111,15 @@ static int run_sync(const struct command *command, enum report_verb verb)
 		return STATUS_PRIMARY;
 	}
 
-	r = fes_sync_run(sync);
-	if (r < 0) {
-		report->ops->sync_failed(report, sync, STATUS_PRIMARY);
-		return STATUS_PRIMARY;
-	}
-
-	status = sync_status(sync, verb);
-	report->ops->sync(report, sync, verb, status);
+	r = verb == REPORT_SYNC ? run_watched(command, sync, &signal) : fes_sync_run(sync);
+	failed = r < 0 && r != -ECANCELED;
+	status = failed ? STATUS_PRIMARY : sync_status(sync, verb);
+	if (signal)
+		status = STATUS_SIGNAL + signal;
+	if (failed)
+		report->ops->sync_failed(report, sync, status);
+	else
+		report->ops->sync(report, sync, verb, status);
 	return status;
 }
 

@@ -16,6 +16,7 @@ enum exit_status {
 	STATUS_USAGE = 2,
 	STATUS_PRIMARY = 3, /* the primary is unusable, nothing was written */
 	STATUS_FAILED = 4,  /* a mirror was refused or failed; a volume is damaged, unreadable */
+	STATUS_SIGNAL = 128, /* plus the number of the signal that ended a sync */
 };
 
 /* Strings are borrowed from argv. */

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "tools/commands.h"
+#include "tools/signals.h"
 #include "tools/text.h"
 
 /*
@@ -124,7 +125,7 @@ static void print_help(void)
 		"\n"
 		"Exit status: 0 done; 1 differences, or harmless findings; 2 usage; 3 the primary\n"
 		"is unusable; 4 a mirror was refused or failed, a volume is damaged or\n"
-		"unreadable.");
+		"unreadable. SIGINT, SIGTERM and SIGHUP end a sync at its next safe point.");
 }
 
 /* ---- options ---- */
@@ -469,5 +470,8 @@ int main(int argc, char **argv)
 
 	status = run(argc, argv, &options);
 	free_options(&options);
-	return close_output(status);
+	status = close_output(status);
+	if (status > STATUS_SIGNAL)
+		signals_die(status - STATUS_SIGNAL);
+	return status;
 }
