@@ -73,19 +73,6 @@ void check_text(const uint8_t *bytes, size_t len, char *ret)
 	ret[len] = '\0';
 }
 
-/* One line, and nothing that moves a terminal's cursor: names come from the volume. */
-static void sanitize(char *text)
-{
-	uint8_t *at = (uint8_t *)text;
-
-	for (; *at; at++) {
-		if (*at < 0x20 || *at == 0x7f)
-			*at = '?';
-		else if (at[0] == 0xc2 && at[1] >= 0x80 && at[1] < 0xa0) /* U+0080 to U+009F */
-			at[0] = at[1] = '?';
-	}
-}
-
 static void withhold(struct check *check, enum fat_severity severity)
 {
 	check->n_withheld++;
@@ -117,7 +104,7 @@ void check_finding(struct check *check, enum fat_severity severity,
 	va_start(args, format);
 	(void)vsnprintf(text + prefix, sizeof text - (size_t)prefix, format, args);
 	va_end(args);
-	sanitize(text);
+	fat_log_sanitize(text);
 	check->fn(check->userdata, severity, text);
 }
 

@@ -51,6 +51,9 @@ struct fat_log {
 	void *userdata;
 };
 
+/* Make one line of @text that moves no cursor: control characters become '?'. */
+void fat_log_sanitize(char *text);
+
 struct fat_info {
 	enum fat_type type;
 	uint32_t sector_size;    /* bytes */

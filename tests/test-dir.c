@@ -685,6 +685,20 @@ START_TEST(test_a_chain_that_ends_early_is_refused)
 }
 END_TEST
 
+START_TEST(test_names_with_control_characters_are_reported_in_one_line)
+{
+	struct fixture *f = new_volume(_i);
+	struct fat_file *file;
+	uint8_t buf[4096];
+
+	ck_assert_int_eq(fat_file_open(f->vol, FAT_EOC, 1, "/a\nb\x1b[2J\xc2\x9b", &file), 0);
+	ck_assert_int_eq(fat_file_read(file, buf, sizeof buf), -EUCLEAN);
+	ck_assert_ptr_nonnull(strstr(f->messages, "test: /a?b?[2J??: "));
+	fat_file_close(file);
+	fixture_free(f);
+}
+END_TEST
+
 /* The link from the last cluster to the next number, which is none, looks like a row. */
 START_TEST(test_a_chain_that_runs_over_the_end_of_the_volume_is_refused)
 {
@@ -810,6 +824,7 @@ static void add_files(Suite *suite)
 		test_what_mtools_wrote_is_read,
 		test_reading_needs_whole_sectors,
 		test_a_chain_that_ends_early_is_refused,
+		test_names_with_control_characters_are_reported_in_one_line,
 		test_a_chain_that_runs_over_the_end_of_the_volume_is_refused,
 		test_a_chain_fits_when_it_has_just_the_clusters_of_the_size,
 		test_a_read_error_in_a_file_is_reported,
