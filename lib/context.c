@@ -59,6 +59,13 @@ int fes_poll(struct fes_context *context)
 	return atomic_load(&context->interrupted) ? -ECANCELED : 0;
 }
 
+void fes_log_one_line(char *text)
+{
+	for (; *text; text++)
+		if (*text == '\n' || *text == '\r')
+			*text = '?';
+}
+
 void fes_log(struct fes_context *context, enum fes_log_level level, const char *format, ...)
 {
 	char text[4096];
@@ -69,6 +76,7 @@ void fes_log(struct fes_context *context, enum fes_log_level level, const char *
 	va_start(args, format);
 	(void)vsnprintf(text, sizeof text, format, args);
 	va_end(args);
+	fes_log_one_line(text);
 	(void)pthread_mutex_lock(&context->log_lock);
 	context->log(context->log_userdata, level, text);
 	(void)pthread_mutex_unlock(&context->log_lock);

@@ -27,6 +27,9 @@ int fes_poll(struct fes_context *context);
 void fes_log(struct fes_context *context, enum fes_log_level level, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
+/* Keep @text one line whatever names are in it. Other control characters are for who prints it. */
+void fes_log_one_line(char *text);
+
 /* ---- volume.c ---- */
 
 /* A device and its FAT volume, opened and closed together; what is known of it stays. */

@@ -57,6 +57,7 @@ void fes_volume_report(struct fes_volume *volume, const char *format, ...)
 	va_start(args, format);
 	(void)vsnprintf(text + prefix, sizeof text - (size_t)prefix, format, args);
 	va_end(args);
+	fes_log_one_line(text);
 	receive_error(volume, text);
 }
 

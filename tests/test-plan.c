@@ -1261,6 +1261,20 @@ START_TEST(test_files_of_another_size_are_not_read)
 }
 END_TEST
 
+/* ---- messages ---- */
+
+START_TEST(test_names_with_newlines_are_logged_in_one_line)
+{
+	struct test t = {0};
+
+	ck_assert_int_eq(fes_new(&t.context), 0);
+	fes_set_log(t.context, take_log, &t);
+	fes_log(t.context, FES_LOG_ERROR, "esp.img: %s", "/loader/a\n\rb: not mirrored");
+	ck_assert_str_eq(t.log, "esp.img: /loader/a??b: not mirrored\n");
+	fes_free(t.context);
+}
+END_TEST
+
 /* ---- all of them ---- */
 
 static void prepare(void)
@@ -1359,6 +1373,7 @@ static void add_entries(Suite *suite)
 		test_quick_takes_size_times_and_attributes_for_the_contents,
 		test_quick_still_finds_renames,
 		test_files_of_another_size_are_not_read,
+		test_names_with_newlines_are_logged_in_one_line,
 	};
 
 	add_case(suite, "entries", tests, COUNT(tests), 1);
