@@ -59,10 +59,12 @@ static bool is_roomy(const char *path)
 
 char *cut_scratch_make(void)
 {
-	static const char in_memory[] = "/dev/shm";
+	const char *folder = getenv("TMPDIR");
 	char *path;
 
-	if (asprintf(&path, "%s/fatespsync.XXXXXX", is_roomy(in_memory) ? in_memory : "/tmp") < 0)
+	if (!folder)
+		folder = is_roomy("/dev/shm") ? "/dev/shm" : "/tmp";
+	if (asprintf(&path, "%s/fatespsync.XXXXXX", folder) < 0)
 		return NULL;
 	if (mkdtemp(path))
 		return path;
@@ -72,9 +74,9 @@ char *cut_scratch_make(void)
 
 void cut_scratch_remove(char *path)
 {
-	char command[64];
+	char command[PATH_LEN];
 
-	(void)snprintf(command, sizeof command, "rm -rf %s", path);
+	(void)snprintf(command, sizeof command, "rm -rf '%s'", path);
 	if (!getenv("KEEP") && system(command) != 0)
 		fprintf(stderr, "%s is left\n", path);
 	free(path);
