@@ -330,6 +330,14 @@ static const struct cut_file other_files[] = {
 	{"/EFI/Linux/c.efi", NULL, "9000@8"},
 	{NULL, NULL, NULL},
 };
+/* Other contents, which come to stand just where those of few_files do: no FAT sector changes. */
+static const struct cut_file few_files_again[] = {
+	{"/loader/entries/a.conf", NULL, "=linux /EFI/Linux/a.efi\n"},
+	{"/EFI/Linux/a.efi", NULL, "1600@11"},
+	{"/EFI/systemd/systemd-bootx64.efi", NULL, "1000@12"},
+	{"/one managed file in the root.cfg", NULL, "100@13"},
+	{NULL, NULL, NULL},
+};
 #define FEW_WORKLOAD(foreign_, other_) \
 	{ \
 		.files = few_files, .foreign = (foreign_), .other = (other_), .blank = true, \
@@ -338,6 +346,7 @@ static const struct cut_file other_files[] = {
 static const struct cut_workload efi_grows_at_341 = FEW_WORKLOAD(full_efi_at_341, NULL);
 static const struct cut_workload efi_grows_at_682 = FEW_WORKLOAD(full_efi_at_682, NULL);
 static const struct cut_workload efi_grows_then_other = FEW_WORKLOAD(full_efi_at_341, other_files);
+static const struct cut_workload few_then_again = FEW_WORKLOAD(NULL, few_files_again);
 static const struct cut_workload root_grows = FEW_WORKLOAD(full_root, NULL);
 static const struct cut_workload root_grows_then_other = FEW_WORKLOAD(full_root, other_files);
 
@@ -588,6 +597,17 @@ START_TEST(test_directory_grows)
 }
 END_TEST
 
+START_TEST(test_other_contents_take_the_clusters_of_an_interrupted_sync)
+{
+	struct cut_effort effort = effort_for(&fat12_plain);
+	struct cut_case *c = begin(&fat12_plain, &few_then_again);
+
+	effort.nested_every = 1;
+	prove_case(c, &effort);
+	cut_case_free(c);
+}
+END_TEST
+
 START_TEST(test_root_grows)
 {
 	prove_deeply(&fat32, _i == 0 ? &root_grows : &root_grows_then_other, NULL, 0);
@@ -724,6 +744,7 @@ static Suite *make_suite(void)
 	tcase_add_loop_test(tc, test_primary_changes_after_the_power_cut, 0, 2);
 	tcase_add_loop_test(tc, test_directory_grows_from_a_fat12_entry_in_two_sectors, 0, 3);
 	tcase_add_loop_test(tc, test_directory_grows, 0, 4);
+	tcase_add_test(tc, test_other_contents_take_the_clusters_of_an_interrupted_sync);
 	tcase_add_loop_test(tc, test_root_grows, 0, 2);
 	tcase_add_test(tc, test_entry_set_in_two_sectors_is_added);
 	tcase_add_test(tc, test_entry_set_in_two_sectors_is_removed);
