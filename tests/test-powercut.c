@@ -490,6 +490,8 @@ static void prove_case(struct cut_case *c, const struct cut_effort *effort)
 	struct write_log *log = record(c, NULL);
 
 	ck_assert_msg(cut_enumerate(c, log, effort), "%s", cut_case_fault(c));
+	ck_assert_msg(write_log_n_versions(log, write_log_n_epochs(log) - 1) == 0,
+		"what was written last is not durable when the sync ends");
 	write_log_free(log);
 }
 
