@@ -275,6 +275,25 @@ static const struct cut_file changed_kind[] = {
 	{"/EFI/Linux/thing/x.efi", NULL, "3000@1"},
 	{NULL, NULL, NULL},
 };
+static const struct cut_file renamed_along[] = {
+	{"/loader/entries/a.conf", "=linux /EFI/Linux/old.efi\n", "=linux /EFI/Linux/new.efi\n"},
+	{"/EFI/Linux/old.efi", "3000@1", NULL},
+	{"/EFI/Linux/new.efi", NULL, "3000@1"},
+	{NULL, NULL, NULL},
+};
+/* What there is to boot gets a name that has no room in its sector, so that it is copied. */
+static const struct cut_file renamed_in_a_crowd[] = {
+	{"/EFI/Linux/A.EFI", "3000@1", NULL},
+	{"/EFI/Linux/A-RATHER-LONG.EFI", NULL, "3000@1"},
+	{NULL, NULL, NULL},
+};
+static const struct cut_file crowd[] = {
+	{"/EFI/Linux/MINE/OWN.BIN", "20@41", NULL}, {"/EFI/Linux/.#1", "1@1", NULL},
+	{"/EFI/Linux/.#2", "1@2", NULL}, {"/EFI/Linux/.#3", "1@3", NULL},
+	{"/EFI/Linux/.#4", "1@4", NULL}, {"/EFI/Linux/.#5", "1@5", NULL},
+	{"/EFI/Linux/.#6", "1@6", NULL},
+	{NULL, NULL, NULL},
+};
 #define MIXED_WORKLOAD(files_) \
 	{ \
 		.files = (files_), .foreign = mixed_foreign, .exclude = {"/EFI/Linux/mine"}, \
@@ -288,6 +307,9 @@ static const struct cut_workload odd_renames[] = {
 	MIXED_WORKLOAD(renamed_with_entry),
 	MIXED_WORKLOAD(changed_kind),
 	MIXED_WORKLOAD(renamed_kernel),
+	{.files = renamed_along},
+	MIXED_WORKLOAD(renamed_along),
+	{.files = renamed_in_a_crowd, .foreign = crowd, .exclude = {"/EFI/Linux/MINE"}},
 };
 
 /* ---- directories without room ---- */
@@ -427,7 +449,7 @@ static const struct cut_file swapped_kernels[] = {
 	{"/EFI/Linux/rescue.efi", "10000@3", "10000@3"},
 	{NULL, NULL, NULL},
 };
-static const struct cut_workload two_steps = {.files = swapped_kernels};
+static const struct cut_workload two_steps = {.files = swapped_kernels, .foreign = foreign_files};
 
 /* The entry keeps its name and names another kernel: as long as it stays, so must the old one. */
 static const struct cut_file redirected_kernels[] = {
