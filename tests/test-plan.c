@@ -629,14 +629,14 @@ START_TEST(test_foreign_files_keep_their_short_names)
 	static const struct fixture_file primary[] = {
 		{.path = "/EFI/Linux/a new kernel.efi", .size = 900, .seed = 1}};
 	static const struct fixture_file mirror[] = {
-		{.path = "/EFI/Linux/a new mine.efi", .size = 800, .seed = 2}};
+		{.path = "/EFI/Linux/a new kettle.efi", .size = 800, .seed = 2}};
 	struct test *t = NEW_TEST(primary, mirror);
 
-	exclude(t, "/EFI/Linux/a new mine.efi");
+	exclude(t, "/EFI/Linux/a new kettle.efi");
 	expect_and_settle(t, "payload: rebuild /EFI/Linux\n"
 			     "new /EFI/Linux/a new kernel.efi\n");
 	ck_assert_str_eq(
-		fixture_find(t->mirror.f, "/EFI/Linux/ANEWMI~1.EFI").name, "a new mine.efi");
+		fixture_find(t->mirror.f, "/EFI/Linux/ANEWKE~1.EFI").name, "a new kettle.efi");
 	fixture_expect_file(t->mirror.f, "/EFI/Linux/a new kernel.efi", 900, 1);
 	free_test(t);
 }
