@@ -937,6 +937,30 @@ START_TEST(test_only_what_is_named_is_retained)
 }
 END_TEST
 
+/* Not only the first. */
+START_TEST(test_what_any_entry_names_is_retained)
+{
+	static const struct fixture_file primary[] = {
+		{.path = "/EFI/Linux/c.efi", .size = 900, .seed = 3},
+		{.path = "/loader/entries/one.conf", .text = "linux /EFI/Linux/c.efi"},
+	};
+	static const struct fixture_file mirror[] = {
+		{.path = "/EFI/Linux/a.efi", .size = 901, .seed = 1},
+		{.path = "/EFI/Linux/b.efi", .size = 902, .seed = 2},
+		{.path = "/loader/entries/one.conf", .text = "linux /EFI/Linux/a.efi"},
+		{.path = "/loader/entries/two.conf", .text = "linux /EFI/Linux/b.efi"},
+	};
+	struct test *t = NEW_TEST(primary, mirror);
+	size_t n = 0;
+
+	ck_assert_int_eq(make_plan(t), 0);
+	for (size_t i = 0; i < t->mirror.tree->n_nodes; i++)
+		n += t->plan->retained[i];
+	ck_assert_uint_eq(n, 2);
+	free_test(t);
+}
+END_TEST
+
 START_TEST(test_without_a_change_of_entries_nothing_is_retained)
 {
 	struct test *t = new_common();
@@ -1347,6 +1371,7 @@ static void add_order(Suite *suite)
 	const TTest *const tests[] = {
 		test_a_kernel_goes_after_the_entry_that_names_it,
 		test_only_what_is_named_is_retained,
+		test_what_any_entry_names_is_retained,
 		test_without_a_change_of_entries_nothing_is_retained,
 		test_a_renamed_kernel_that_an_entry_names_is_there_under_both_names,
 		test_a_named_directory_goes_after_its_entry,
