@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* One mirror, synced as a whole: what changes or gets lost meanwhile is noticed before the commits. */
+
+#include <config.h>
+
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "fat/internal.h"
+#include "lib/internal.h"
+#include "tests/fixture.h"
+#include "tests/testdev.h"
+
+enum { FAT12 = 0, FAT16 = 1 };
+
+struct test {
+	struct fes_context *context;
+	struct fes_managed managed;
+	struct fixture *primary, *mirror;
+	struct fes_volume *volume; /* the primary's */
+	struct fes_tree *tree;
+	struct fes_digester *digester;
+	struct fault fault; /* of the mirror */
+	char message[1024]; /* the last one */
+};
+
+static const struct fixture_file new_files[] = {
+	{.path = "/EFI/Linux/kernel.efi", .size = 3000, .seed = 1},
+	{.path = "/loader/loader.conf", .text = "timeout 3"},
+};
+static const struct fixture_file old_files[] = {
+	{.path = "/EFI/Linux/kernel.efi", .size = 3000, .seed = 2},
+	{.path = "/loader/loader.conf", .text = "timeout 3"},
+};
+
+static void take_message(void *userdata, enum fes_log_level level, const char *message)
+{
+	struct test *t = userdata;
+
+	(void)level;
+	(void)snprintf(t->message, sizeof t->message, "%s", message);
+}
+
+static struct fes_volume *adopt(struct test *t, struct blkdev *dev, const char *name)
+{
+	struct fes_volume *volume;
+
+	ck_assert_int_eq(fes_volume_adopt(t->context, dev, name, &volume, NULL), 0);
+	return volume;
+}
+
+static void open_primary(struct test *t)
+{
+	struct fat_check_result check;
+	struct blkdev *dev;
+
+	ck_assert_int_eq(memdev_wrap(t->primary->bytes, t->primary->size, 512, &dev), 0);
+	t->volume = adopt(t, dev, "primary");
+	ck_assert_int_eq(fes_volume_require_sound(t->volume, &check), 0);
+	ck_assert_int_eq(fes_tree_read(t->volume, &t->managed, &t->tree), 0);
+	ck_assert_int_eq(fes_digester_start(t->tree, &t->digester), 0);
+}
+
+static struct test *new_test(void)
+{
+	struct test *t = calloc(1, sizeof *t);
+
+	ck_assert_ptr_nonnull(t);
+	t->primary = fixture_new(FAT16, new_files, sizeof new_files / sizeof *new_files);
+	t->mirror = fixture_new(FAT12, old_files, sizeof old_files / sizeof *old_files);
+	ck_assert_int_eq(fes_new(&t->context), 0);
+	fes_set_log(t->context, take_message, t);
+	ck_assert_int_eq(fes_managed_init(&t->managed), 0);
+	open_primary(t);
+	return t;
+}
+
+static void free_test(struct test *t)
+{
+	fes_digester_stop(t->digester);
+	fes_tree_free(t->tree);
+	fes_volume_close(t->volume);
+	fixture_free(t->primary);
+	fixture_free(t->mirror);
+	fes_managed_done(&t->managed);
+	fes_free(t->context);
+	free(t);
+}
+
+static enum fes_mirror_state sync_mirror(struct test *t)
+{
+	struct fes_mirror mirror = {0};
+	struct fes_run run = {
+		.context = t->context,
+		.primary = t->volume,
+		.tree = t->tree,
+		.managed = &t->managed,
+		.digester = t->digester,
+	};
+	struct blkdev *below, *dev;
+	enum fes_mirror_state state;
+
+	ck_assert_int_eq(memdev_wrap(t->mirror->bytes, t->mirror->size, 512, &below), 0);
+	ck_assert_int_eq(faultdev_new(below, &t->fault, &dev), 0);
+	mirror.volume = adopt(t, dev, "mirror");
+	fes_mirror_sync(&mirror, &run);
+	state = mirror.state;
+	fes_mirror_done(&mirror);
+	blkdev_close(below);
+	return state;
+}
+
+/* Nothing was committed, and @reason was told. */
+static void expect_stop(struct test *t, const char *reason)
+{
+	ck_assert_int_eq(sync_mirror(t), FES_MIRROR_FAILED);
+	ck_assert_msg(strstr(t->message, reason) != NULL, "%s", t->message);
+	(void)fixture_check(t->mirror);
+	fixture_expect_file(t->mirror, "/EFI/Linux/kernel.efi", 3000, 2);
+}
+
+static uint8_t *kernel_bytes(struct test *t)
+{
+	uint32_t cluster = fixture_find(t->primary, "/EFI/Linux/kernel.efi").first_cluster;
+
+	return t->primary->bytes + fat_cluster_offset(t->volume->fat, cluster);
+}
+
+START_TEST(test_a_mirror_becomes_equal)
+{
+	struct test *t = new_test();
+
+	ck_assert_int_eq(sync_mirror(t), FES_MIRROR_SYNCED);
+	fixture_judge(t->mirror);
+	fixture_expect_file(t->mirror, "/EFI/Linux/kernel.efi", 3000, 1);
+	ck_assert_int_eq(sync_mirror(t), FES_MIRROR_IN_SYNC);
+	free_test(t);
+}
+END_TEST
+
+/* Since the tree was read, a file got another time. */
+START_TEST(test_a_primary_whose_entries_change_is_noticed)
+{
+	struct test *t = new_test();
+	struct fat_entry dir = fixture_find(t->primary, "/EFI/Linux");
+	struct fat_entry file = fixture_find(t->primary, "/EFI/Linux/kernel.efi");
+	uint8_t *slot = t->primary->bytes + fat_cluster_offset(t->volume->fat, dir.first_cluster) +
+		(size_t)file.short_slot * FAT_SLOT_LEN;
+
+	slot[offsetof(struct fat_short_slot, write_time)] ^= 0x20;
+	expect_stop(t, "changed while it was read");
+	free_test(t);
+}
+END_TEST
+
+/* The file's last cluster goes into use elsewhere: entries alone do not tell. */
+START_TEST(test_a_primary_whose_table_changes_is_noticed)
+{
+	struct test *t = new_test();
+	uint32_t cluster = fixture_find(t->primary, "/EFI/Linux/kernel.efi").first_cluster;
+	uint8_t *entry = t->primary->bytes + t->volume->fat->geo.fat_offset +
+		(size_t)cluster * 2;
+
+	entry[0] ^= 0x40;
+	expect_stop(t, "changed while it was read");
+	free_test(t);
+}
+END_TEST
+
+/* Contents are overwritten where they stand after they were compared, before they are copied. */
+START_TEST(test_contents_that_change_before_they_are_copied_are_noticed)
+{
+	struct test *t = new_test();
+	struct fes_digest digest;
+
+	for (size_t i = 0; i < t->tree->n_nodes; i++)
+		if (strcmp(t->tree->nodes[i]->path, "/EFI/Linux/kernel.efi") == 0) {
+			fes_digester_want(t->digester, t->tree->nodes[i]);
+			ck_assert_int_eq(
+				fes_digester_get(t->digester, t->tree->nodes[i], &digest), 0);
+		}
+	kernel_bytes(t)[100] ^= 1;
+	expect_stop(t, "changed while it was read");
+	free_test(t);
+}
+END_TEST
+
+START_TEST(test_contents_that_the_mirror_loses_are_noticed)
+{
+	struct test *t = new_test();
+
+	t->fault = (struct fault){.ops = TESTDEV_WRITE, .kind = FAULT_DROP, .nth = 1};
+	expect_stop(t, "read back");
+	ck_assert_uint_eq(t->fault.n_fired, 1);
+	free_test(t);
+}
+END_TEST
+
+int main(void)
+{
+	TCase *tc = tcase_create("mirror");
+	Suite *suite = suite_create("mirror");
+	SRunner *runner;
+	int failed;
+
+	if (!fixture_tools())
+		return 77;
+	tcase_add_test(tc, test_a_mirror_becomes_equal);
+	tcase_add_test(tc, test_a_primary_whose_entries_change_is_noticed);
+	tcase_add_test(tc, test_a_primary_whose_table_changes_is_noticed);
+	tcase_add_test(tc, test_contents_that_change_before_they_are_copied_are_noticed);
+	tcase_add_test(tc, test_contents_that_the_mirror_loses_are_noticed);
+	suite_add_tcase(suite, tc);
+	runner = srunner_create(suite);
+	srunner_run_all(runner, CK_ENV);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed > 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+}
