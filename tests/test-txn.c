@@ -569,6 +569,23 @@ START_TEST(test_an_empty_file_has_no_cluster)
 }
 END_TEST
 
+/* What memory held there is nobody's business. */
+START_TEST(test_behind_the_end_of_a_file_are_zeros)
+{
+	struct test *t = new_test(_i);
+	uint64_t first = fat_cluster_offset(t->vol, 2);
+	const uint8_t *file;
+
+	add(t, "/", new_file(t, NULL, "NEW        ", 600, 7));
+	run(t);
+	file = t->f->bytes + first +
+		(uint64_t)(fixture_find(t->f, "/NEW").first_cluster - 2) * SECTOR;
+	for (uint32_t at = 600; at < 2 * SECTOR; at++)
+		ck_assert_uint_eq(file[at], 0);
+	free_test(t);
+}
+END_TEST
+
 START_TEST(test_other_times_are_one_sector)
 {
 	struct test *t = new_test(_i);
@@ -1199,6 +1216,34 @@ START_TEST(test_the_last_cluster_can_be_used)
 }
 END_TEST
 
+/* FAT32 has numbers of more than 16 bits, whose high half stands elsewhere in an entry. */
+START_TEST(test_clusters_beyond_65535_can_be_used)
+{
+	struct test *t = new_test(2);
+	uint64_t copies = t->vol->geo.fat_offset;
+	struct fat_item *dir;
+
+	for (uint32_t c = 2; c < 65536; c++)
+		for (unsigned copy = 0; copy < 2 && fat_next(t->vol, c) == FAT_FREE; copy++) {
+			uint8_t *entry = t->f->bytes + copies + copy * t->vol->geo.fat_size +
+				(uint64_t)c * 4;
+
+			memcpy(entry, "\xf7\xff\xff\x0f", 4);
+		}
+	end(t);
+	begin(t);
+	dir = new_dir(t, NULL, "LINUX      ");
+	put(dir, new_file(t, NULL, "NEW        ", 600, 7));
+	replace(t, "/EFI/Linux", dir);
+	add(t, "/", new_file(t, NULL, "ADDED      ", 600, 8));
+	run(t);
+	ck_assert_uint_gt(fixture_find(t->f, "/ADDED").first_cluster, 65535);
+	fixture_expect_file(t->f, "/EFI/Linux/NEW", 600, 7);
+	fixture_expect_file(t->f, "/ADDED", 600, 8);
+	free_test(t);
+}
+END_TEST
+
 START_TEST(test_a_directory_that_cannot_grow_for_want_of_clusters_is_told_so)
 {
 	struct test *t = new_test(_i);
@@ -1458,6 +1503,24 @@ START_TEST(test_bad_clusters_are_never_used)
 	ck_assert_int_eq(fat_txn_run(t->txn, NULL, NULL), 0);
 	ck_assert_uint_eq(fat_next(t->vol, bad), FAT_BAD);
 	fixture_expect_file(t->f, "/BIG", (n_free - 1) * SECTOR, 7);
+	free_test(t);
+}
+END_TEST
+
+START_TEST(test_bad_clusters_stay_bad_when_lost_ones_are_freed)
+{
+	struct test *t = new_test(_i);
+	uint32_t bad = t->vol->geo.n_clusters - 5, lost = bad + 2;
+
+	for (unsigned copy = 0; copy < 2; copy++)
+		set_fat(t, copy, bad, FAT_BAD);
+	for (unsigned copy = 0; copy < 2; copy++)
+		set_fat(t, copy, lost, FAT_EOC);
+	end(t);
+	begin(t);
+	ck_assert_int_eq(fat_txn_run(t->txn, NULL, NULL), 0);
+	ck_assert_uint_eq(fat_next(t->vol, bad), FAT_BAD);
+	ck_assert_uint_eq(fat_next(t->vol, lost), FAT_FREE);
 	free_test(t);
 }
 END_TEST
@@ -2220,6 +2283,7 @@ static void add_contents(Suite *suite)
 		test_attributes_times_and_case_flags_are_copied,
 		test_a_replaced_file_has_the_new_contents_under_the_old_name,
 		test_an_empty_file_has_no_cluster,
+		test_behind_the_end_of_a_file_are_zeros,
 		test_other_times_are_one_sector,
 		test_files_and_directories_are_added,
 		test_files_and_directories_are_removed,
@@ -2259,7 +2323,8 @@ static void add_room(Suite *suite)
 {
 	const TTest *const fixed_root[] = {
 		test_a_full_fixed_root_is_refused, test_the_last_slot_of_a_fixed_root_can_be_used};
-	const TTest *const chained_root[] = {test_the_root_of_fat32_grows};
+	const TTest *const chained_root[] = {
+		test_the_root_of_fat32_grows, test_clusters_beyond_65535_can_be_used};
 	const TTest *const tests[] = {
 		test_a_full_directory_grows,
 		test_a_directory_grows_by_what_the_longest_name_needs,
@@ -2270,12 +2335,13 @@ static void add_room(Suite *suite)
 		test_a_directory_that_cannot_grow_for_want_of_clusters_is_told_so,
 	};
 	const TTest *const whole_volume[] = {test_the_last_cluster_can_be_used,
-		test_lost_clusters_are_room_for_what_is_new, test_bad_clusters_are_never_used};
+		test_lost_clusters_are_room_for_what_is_new, test_bad_clusters_are_never_used,
+		test_bad_clusters_stay_bad_when_lost_ones_are_freed};
 
 	add_case(suite, "fixed root", fixed_root, 2, 2);
-	add_case(suite, "chained root", chained_root, 1, 1);
+	add_case(suite, "chained root", chained_root, 2, 1);
 	add_case(suite, "room", tests, sizeof(tests) / sizeof(*tests), FIXTURE_N_TYPES);
-	add_case(suite, "whole volume", whole_volume, 3, 2);
+	add_case(suite, "whole volume", whole_volume, 4, 2);
 }
 
 static void add_order(Suite *suite)
