@@ -1327,6 +1327,28 @@ START_TEST(test_prepare_commit_and_release_follow_each_other_with_a_barrier_each
 }
 END_TEST
 
+/* A reader of the first copy sees it last, as with all that is prepared. */
+START_TEST(test_a_directory_grows_in_the_last_copy_first)
+{
+	static const char *const names[] = {"full", NULL};
+	static const char want[] = "data flush fat2 flush fat1 flush fat2 flush fat1 flush data flush";
+	struct test *t = new_test(_i);
+	struct fat_geometry geo = t->vol->geo;
+	uint32_t dirs[1];
+	char text[1024];
+
+	fixture_do(t->f, "mmd -i x.img ::/full");
+	fill_dir(t, "/full", 14);
+	dirs[0] = fixture_find(t->f, "/full").first_cluster;
+	add(t, "/full", new_file(t, NULL, "ONEMORE    ", 10, 7));
+	t->trace.ops = TESTDEV_WRITE | TESTDEV_FLUSH;
+	run(t);
+	describe(t, &geo, names, dirs, text, sizeof text);
+	ck_assert_int_eq(strncmp(text, want, strlen(want)), 0);
+	free_test(t);
+}
+END_TEST
+
 /* Every byte of it: cluster numbers follow from the files above. */
 START_TEST(test_a_replaced_file_on_fat12_writes_just_this)
 {
@@ -1961,6 +1983,35 @@ START_TEST(test_a_lost_commit_is_noticed)
 }
 END_TEST
 
+static void plan_one_more(struct test *t)
+{
+	add(t, "/full", new_file(t, NULL, "ONEMORE    ", 10, 7));
+}
+
+/* The cluster that a directory grows by is linked after the others were verified. */
+START_TEST(test_a_lost_link_is_noticed)
+{
+	struct test *t = new_work(_i / 2);
+
+	plan_one_more(t);
+	t->fault = (struct fault){.ops = TESTDEV_WRITE};
+	ck_assert_int_eq(run_work(t), 0);
+	end(t);
+	fixture_reset(t->f);
+	begin(t);
+	plan_one_more(t);
+	t->fault = (struct fault){.ops = TESTDEV_WRITE,
+		.kind = FAULT_DROP,
+		.nth = t->calls_before_commit + 1 + (unsigned)_i % 2};
+	ck_assert_int_eq(run_work(t), -EIO);
+	end(t);
+	ck_assert(!fixture_has(t->f, "/full/ONEMORE"));
+	tidy_up(t);
+	fixture_judge(t->f);
+	free_test(t);
+}
+END_TEST
+
 /* Returns whether there was an nth call. */
 static bool run_failing(struct test *t, enum fault_kind kind, unsigned ops, uint64_t nth)
 {
@@ -2125,11 +2176,6 @@ START_TEST(test_power_may_be_cut_at_any_write)
 	free_test(t);
 }
 END_TEST
-
-static void plan_one_more(struct test *t)
-{
-	add(t, "/full", new_file(t, NULL, "ONEMORE    ", 10, 7));
-}
 
 static int full_is_there(struct fat_volume *vol)
 {
@@ -2348,6 +2394,7 @@ static void add_order(Suite *suite)
 {
 	const TTest *const tests[] = {
 		test_prepare_commit_and_release_follow_each_other_with_a_barrier_each,
+		test_a_directory_grows_in_the_last_copy_first,
 		test_nothing_to_do_writes_nothing,
 		test_a_run_needs_a_layout,
 		test_only_a_checked_volume_without_damage_can_be_changed,
@@ -2385,10 +2432,12 @@ static void add_faults(Suite *suite)
 		test_any_failing_read_leaves_a_sound_volume,
 		test_any_failing_barrier_leaves_a_sound_volume,
 	};
+	const TTest *const links[] = {test_a_lost_link_is_noticed};
 	const TTest *const cuts[] = {test_power_may_be_cut_at_any_write};
 	const TTest *const fat12[] = {test_a_directory_grows_at_an_entry_in_two_sectors};
 
 	add_case(suite, "faults", tests, sizeof(tests) / sizeof(*tests), FIXTURE_N_TYPES);
+	add_case(suite, "links", links, 1, 2 * FIXTURE_N_TYPES);
 	add_case(suite, "power cuts", cuts, 1, 2);
 	add_case(suite, "FAT12", fat12, 1, 1);
 }
