@@ -3,6 +3,7 @@
 
 #include <check.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,9 +23,20 @@
  * this epoch" is "nothing of the next".
  */
 
+/* Calls to a device, one of which interrupts the sync. */
+struct tap {
+	struct fes_context *context;
+	_Atomic uint64_t n;           /* calls so far */
+	uint64_t nth;                 /* the one that interrupts, 0: none */
+	_Atomic uint64_t more_writes; /* that began after the interruption, through either tap */
+	_Atomic uint64_t more_flushes;
+};
+
 /* A primary, opened. */
 struct source {
 	struct cut_image image;
+	struct blkdev *below; /* of the tap */
+	struct tap tap;
 	struct fes_volume *volume;
 	struct fes_tree *tree;
 	struct fes_digester *digester;
@@ -179,13 +191,26 @@ static void take_message(void *userdata, enum fes_log_level level, const char *m
 		(void)snprintf(c->message, sizeof c->message, "%s", message);
 }
 
+static void count_call(void *userdata, enum testdev_op op)
+{
+	struct tap *tap = userdata;
+
+	if (fes_poll(tap->context) < 0 && op == TESTDEV_WRITE)
+		tap->more_writes++;
+	if (fes_poll(tap->context) < 0 && op == TESTDEV_FLUSH)
+		tap->more_flushes++;
+	if (++tap->n == tap->nth)
+		fes_interrupt(tap->context);
+}
+
 static void source_open(struct cut_case *c, struct source *source, struct cut_image image)
 {
 	struct fat_check_result check;
 	struct blkdev *dev;
 
-	*source = (struct source){.image = image};
-	ck_assert_int_eq(memdev_wrap(image.bytes, image.size, 512, &dev), 0);
+	*source = (struct source){.image = image, .tap.context = c->context};
+	ck_assert_int_eq(memdev_wrap(image.bytes, image.size, 512, &source->below), 0);
+	ck_assert_int_eq(tapdev_new(source->below, count_call, &source->tap, &dev), 0);
 	ck_assert_int_eq(fes_volume_adopt(c->context, dev, "primary", &source->volume, NULL), 0);
 	ck_assert_msg(fes_volume_require_sound(source->volume, &check) == 0, "%s", c->message);
 	ck_assert_int_eq(fes_tree_read(source->volume, &c->managed, &source->tree), 0);
@@ -199,6 +224,7 @@ static void source_close(struct source *source)
 	fes_digester_stop(source->digester);
 	fes_tree_free(source->tree);
 	fes_volume_close(source->volume);
+	blkdev_close(source->below);
 	free(source->image.bytes);
 }
 
@@ -273,6 +299,50 @@ enum fes_mirror_state cut_record(struct cut_case *c, struct fault *fault_, struc
 	blkdev_close(below);
 	undo_all(&undo);
 	return state;
+}
+
+/* The interruption is over, and digests that it cost are made again. */
+static void take_back_interruption(struct cut_case *c)
+{
+	c->primary.tap.nth = 0;
+	atomic_store(&c->context->interrupted, false);
+	fes_digester_stop(c->primary.digester);
+	ck_assert_int_eq(fes_digester_start(c->primary.tree, &c->primary.digester), 0);
+}
+
+struct write_log *cut_record_interrupted(struct cut_case *c, uint64_t k, bool of_primary,
+	struct cut_interruption *ret)
+{
+	struct cut_image image = {.size = c->start.size, .bytes = malloc(c->start.size)};
+	struct tap tap = {.context = c->context, .nth = of_primary ? 0 : k};
+	struct blkdev *below, *log_dev, *dev;
+	struct write_log *log;
+	struct outcome outcome;
+
+	ck_assert_ptr_nonnull(image.bytes);
+	memcpy(image.bytes, c->start.bytes, image.size);
+	ck_assert_int_eq(memdev_wrap(image.bytes, image.size, device_sector(c), &below), 0);
+	ck_assert_int_eq(logdev_new(below, &log, &log_dev), 0);
+	ck_assert_int_eq(tapdev_new(log_dev, count_call, &tap, &dev), 0);
+	c->primary.tap.n = 0;
+	c->primary.tap.nth = of_primary ? k : 0;
+	outcome = sync_device(c, &c->primary, dev);
+	*ret = (struct cut_interruption){
+		.state = outcome.state,
+		.in_time = fes_poll(c->context) < 0,
+		.writes = outcome.writes,
+		.more_writes = tap.more_writes,
+		.more_flushes = tap.more_flushes,
+	};
+	(void)snprintf(ret->message, sizeof ret->message, "%.255s", c->message);
+	take_back_interruption(c);
+	blkdev_close(log_dev);
+	blkdev_close(below);
+	if (outcome.state == FES_MIRROR_SYNCED)
+		ck_assert_msg(cut_judge(&c->judge, &image, true), "call %llu: %s",
+			(unsigned long long)k, c->judge.fault);
+	free(image.bytes);
+	return log;
 }
 
 /* ---- recovery ---- */
@@ -548,11 +618,12 @@ bool cut_enumerate(struct cut_case *c, const struct write_log *log, const struct
 	return fine;
 }
 
-uint64_t cut_flush_before_commit(struct cut_case *c, const struct write_log *log)
+/* The first epoch that changes what a reader sees; past the last when none does. */
+static size_t first_visible_epoch(struct cut_case *c, const struct write_log *log)
 {
 	const struct fat_geometry *geo = &c->judge.geo;
-	uint64_t fat_end = geo->fat_offset + geo->n_fats * geo->fat_size, found;
-	size_t e;
+	uint64_t fat_end = geo->fat_offset + geo->n_fats * geo->fat_size;
+	size_t e, found;
 
 	for (e = 0; e < write_log_n_epochs(log); e++) {
 		bool in_fat = write_log_n_versions(log, e) > 0 &&
@@ -565,9 +636,21 @@ uint64_t cut_flush_before_commit(struct cut_case *c, const struct write_log *log
 	found = e;
 	while (e-- > 0)
 		take_back(c, log, e);
-	ck_assert_uint_gt(found, 0);
-	ck_assert_uint_lt(found, write_log_n_epochs(log));
 	return found;
+}
+
+bool cut_is_visible(struct cut_case *c, const struct write_log *log)
+{
+	return first_visible_epoch(c, log) < write_log_n_epochs(log);
+}
+
+uint64_t cut_flush_before_commit(struct cut_case *c, const struct write_log *log)
+{
+	size_t e = first_visible_epoch(c, log);
+
+	ck_assert_uint_gt(e, 0);
+	ck_assert_uint_lt(e, write_log_n_epochs(log));
+	return e;
 }
 
 /* ---- begin and end ---- */

@@ -7,6 +7,7 @@
  * the enumeration of all that one can leave (powercut.c).
  */
 
+#include <check.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -89,6 +90,20 @@ struct cut_totals {
 };
 
 void cut_totals_print(const struct cut_totals *totals);
+
+/* ---- powercut-main.c ---- */
+
+struct cut_program {
+	Suite *(*make_suite)(void);
+	void (*print)(void); /* what was counted */
+	size_t shared_size;  /* bytes */
+};
+
+/*
+ * main() of a test program. Before the suite is made, *@scratch is a folder for volumes and *@shared
+ * memory, all zero, that the cases share although each is a process of its own.
+ */
+int cut_main(const struct cut_program *program, char **scratch, void **shared);
 
 /* ---- powercut-image.c ---- */
 
@@ -253,6 +268,25 @@ void cut_case_set_primary(struct cut_case *c, struct cut_image image);
  * fault. Unless it is good, cut_case_fault() has the reason. @fault (NULL: none) is in force.
  */
 enum fes_mirror_state cut_record(struct cut_case *c, struct fault *fault, struct write_log **log);
+
+/* What became of a sync that was interrupted. */
+struct cut_interruption {
+	enum fes_mirror_state state;
+	bool in_time;        /* fes_interrupt() was called before the sync ended */
+	uint64_t writes;     /* in all */
+	uint64_t more_writes, more_flushes; /* that began after the interruption */
+	char message[256];   /* the mirror's, "" when there is none */
+};
+
+/*
+ * Sync the mirror once and log it, with fes_interrupt() in the midst of call number @k (from 1) to
+ * the device of the mirror or, with @of_primary, to that of the primary.
+ */
+struct write_log *cut_record_interrupted(struct cut_case *c, uint64_t k, bool of_primary,
+	struct cut_interruption *ret);
+
+/* Whether something in @log changes what a reader of the mirror sees through either FAT copy. */
+bool cut_is_visible(struct cut_case *c, const struct write_log *log);
 
 /*
  * The flush that ends the epoch before the first commit: the first epoch that changes what a

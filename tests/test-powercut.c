@@ -13,7 +13,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #include "fat/internal.h"
 #include "tests/powercut.h"
@@ -782,26 +781,14 @@ static Suite *make_suite(void)
 	return suite;
 }
 
+static void print_totals(void)
+{
+	cut_totals_print(totals);
+}
+
 int main(void)
 {
-	void *memory = mmap(NULL, sizeof *totals, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
-		-1, 0);
-	SRunner *runner;
-	int failed;
+	static const struct cut_program program = {make_suite, print_totals, sizeof *totals};
 
-	if (!cut_tools_found())
-		return 77;
-	scratch = cut_scratch_make();
-	if (memory == MAP_FAILED || !scratch) {
-		perror("scratch folder");
-		return EXIT_FAILURE;
-	}
-	totals = memory; /* what the tests count, they count in processes of their own */
-	runner = srunner_create(make_suite());
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	cut_totals_print(totals);
-	cut_scratch_remove(scratch);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return cut_main(&program, &scratch, (void **)&totals);
 }

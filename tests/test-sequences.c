@@ -14,8 +14,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 #include "tests/sequence.h"
 
@@ -338,6 +336,7 @@ static Suite *make_suite(void)
 	Suite *suite = suite_create("sequences");
 	TCase *tc = tcase_create("every layout");
 
+	list_sequences();
 	tcase_set_timeout(tc, 1800);
 	tcase_add_loop_test(tc, test_no_power_cut_hurts, 0, (int)n_shares());
 	suite_add_tcase(suite, tc);
@@ -355,25 +354,7 @@ static void print_totals(void)
 
 int main(void)
 {
-	void *memory = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
-		-1, 0);
-	SRunner *runner;
-	int failed;
+	static const struct cut_program program = {make_suite, print_totals, sizeof *shared};
 
-	if (!cut_tools_found())
-		return 77;
-	scratch = cut_scratch_make();
-	if (memory == MAP_FAILED || !scratch) {
-		perror("scratch folder");
-		return EXIT_FAILURE;
-	}
-	shared = memory;
-	list_sequences();
-	runner = srunner_create(make_suite());
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	print_totals();
-	cut_scratch_remove(scratch);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return cut_main(&program, &scratch, (void **)&shared);
 }

@@ -383,6 +383,62 @@ void trace_done(struct trace *trace)
 	trace->len = 0;
 }
 
+/* ---- tapdev ---- */
+
+struct tapdev {
+	struct blkdev *next;
+	tap_fn fn;
+	void *userdata;
+};
+
+static int tapdev_read(void *impl, uint64_t offset, void *buf, size_t len)
+{
+	const struct tapdev *dev = impl;
+
+	dev->fn(dev->userdata, TESTDEV_READ);
+	return blkdev_read(dev->next, offset, buf, len);
+}
+
+static int tapdev_write(void *impl, uint64_t offset, const void *buf, size_t len)
+{
+	const struct tapdev *dev = impl;
+
+	dev->fn(dev->userdata, TESTDEV_WRITE);
+	return blkdev_write(dev->next, offset, buf, len);
+}
+
+static int tapdev_flush(void *impl)
+{
+	const struct tapdev *dev = impl;
+
+	dev->fn(dev->userdata, TESTDEV_FLUSH);
+	return blkdev_flush(dev->next);
+}
+
+static const struct blkdev_ops tapdev_ops = {
+	.read = tapdev_read,
+	.write = tapdev_write,
+	.flush = tapdev_flush,
+	.close = free,
+};
+
+int tapdev_new(struct blkdev *next, tap_fn fn, void *userdata, struct blkdev **ret)
+{
+	struct tapdev *dev = malloc(sizeof(*dev));
+	int r;
+
+	if (!dev)
+		return -ENOMEM;
+	*dev = (struct tapdev){next, fn, userdata};
+	r = blkdev_new(&tapdev_ops, dev, blkdev_size(next), blkdev_sector_size(next), ret);
+	if (r < 0) {
+		free(dev);
+		return r;
+	}
+	blkdev_set_physical_size(*ret, blkdev_physical_size(next));
+	return 0;
+}
+
 /* ---- logdev ---- */
 
 struct epoch {

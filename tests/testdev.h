@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * Devices for tests, under the interface of fat/blkdev.h. They stack: faultdev, tracedev and
- * logdev pass calls on to the device below, which they borrow and which must outlive them.
+ * Devices for tests, under the interface of fat/blkdev.h. They stack: faultdev, tracedev, tapdev
+ * and logdev pass calls on to the device below, which they borrow and which must outlive them.
  * Reads may come from several threads, as with any device.
  *
  * Functions return 0, -ENOMEM, or what blkdev_new() and the device below return.
@@ -80,6 +80,12 @@ int tracedev_new(struct blkdev *next, struct trace *trace, struct blkdev **ret);
 
 /* Free the text and be ready to go on. */
 void trace_done(struct trace *trace);
+
+/* ---- tapdev: somebody is told of each call before it is made ---- */
+
+typedef void (*tap_fn)(void *userdata, enum testdev_op op);
+
+int tapdev_new(struct blkdev *next, tap_fn fn, void *userdata, struct blkdev **ret);
 
 /* ---- logdev: what a power cut could leave ---- */
 
