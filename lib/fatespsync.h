@@ -46,7 +46,10 @@ void fes_free(struct fes_context *context);
 /* Messages go to @fn (NULL: nowhere), one line each, without newline. */
 void fes_set_log(struct fes_context *context, fes_log_fn fn, void *userdata);
 
-/* Seconds to wait for another run's lock on a disk or image; 30 at first. */
+/*
+ * Seconds to wait for disks and images that another run has locked; 30 at first. Mirrors that are
+ * free are synced before.
+ */
 void fes_set_timeout(struct fes_context *context, unsigned seconds);
 
 /*
@@ -161,7 +164,7 @@ void fes_sync_set_flags(struct fes_sync *sync, unsigned flags);
  * Returns 0 when the primary was usable and every mirror was dealt with (ask each), or
  *   -EUCLEAN     the primary is damaged
  *   -ENODATA     the primary holds nothing of the managed set (overridable)
- *   -ECANCELED   fes_interrupt() was called before the first mirror was begun: each says so
+ *   -ECANCELED   fes_interrupt() was called before the primary was read: each mirror says so
  *   any error of fes_volume_open() for the primary
  *   -EINVAL      no primary was set
  *   -EALREADY    it was run before

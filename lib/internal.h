@@ -355,7 +355,8 @@ bool fes_spec_same(const struct fes_spec *a, const struct fes_spec *b);
 struct fes_lock_request {
 	const struct fes_spec *spec; /* NULL: nothing to lock */
 	bool exclusive;
-	int result; /* 0, or why it could not be locked (reported) */
+	int result;    /* 0, -EAGAIN: somebody else holds it, or why it could not be locked */
+	char why[512]; /* the same in words when it was reported, else "" */
 };
 
 struct fes_locks {
@@ -364,20 +365,34 @@ struct fes_locks {
 };
 
 /*
- * Lock the disks and images of all requests, each once however many requests name it, in the
- * order of device numbers, so that two runs never wait for each other.
+ * Try to lock the disks and images of all requests, each once however many requests name it. With
+ * @report_held a lock that somebody else holds is reported; any other failure always is.
  *
  * Returns 0 (look at the results) or -ENOMEM. Release with fes_locks_done().
  */
-int fes_locks_take(struct fes_context *context, struct fes_lock_request *requests, size_t n,
-	struct fes_locks *ret);
+int fes_locks_try(struct fes_context *context, struct fes_lock_request *requests, size_t n,
+	bool report_held, struct fes_locks *ret);
 void fes_locks_done(struct fes_locks *locks);
+
+/* How long to wait for locks, in milliseconds. */
+static inline unsigned fes_lock_patience(const struct fes_context *context)
+{
+	return context->timeout_seconds * 1000;
+}
+
+/* Wait a little between two tries, and take that from *@left_ms. */
+void fes_lock_pause(unsigned *left_ms);
 
 /*
  * Wait for the lock of @path (see blkdev_lock_path()) as long as the context's timeout says.
  * Returns a file descriptor, -ECANCELED, or an error of blkdev_lock_path(). Logs nothing.
  */
-int fes_lock_path(struct fes_context *context, const char *path, bool exclusive);
+int fes_lock_wait(struct fes_context *context, const char *path, bool exclusive);
+
+/* ---- holder.c ---- */
+
+/* The process that holds the lock of @path, or 0 when that cannot be found out. */
+long fes_lock_find_holder(const char *path);
 
 /* ---- mirror.c ---- */
 
@@ -395,13 +410,20 @@ struct fes_mirror {
 	char *spec_text;
 	struct fes_spec spec;
 	bool resolved;
+	bool locked;
 	struct fes_volume *volume;
-	enum fes_mirror_state state;
+	enum fes_mirror_state state; /* 0: not dealt with yet */
 	char *message;
 	struct blkdev_stats stats;
 	struct fes_change *changes; /* owned, with their texts */
 	size_t n_changes;
 };
+
+/*
+ * Whether the primary still is what run->tree was read from.
+ * Returns 0, -ESTALE, -EUCLEAN, -ENOMEM or a device error; none is reported but -EUCLEAN.
+ */
+int fes_run_look_again(const struct fes_run *run);
 
 /* Bring one mirror in line; everything there is to say is in @mirror afterwards. */
 void fes_mirror_sync(struct fes_mirror *mirror, const struct fes_run *run);

@@ -2,20 +2,25 @@
 #include <config.h>
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "lib/internal.h"
 
 /*
  * flock() on whole-disk nodes, as systemd's "Locking Block Device Access" asks for, and on image
- * files. A file locked twice by one process through two descriptors would wait for itself, so
+ * files. A file locked twice by one process through two descriptors would be in its own way, so
  * requests are sorted and merged first.
+ *
+ * A run that needs several locks only ever tries them, and holds none while it waits to try
+ * again: so two runs cannot wait for each other, whatever they need.
  */
 
-enum { SLICE_MS = 100 }; /* how long an interruption may go unnoticed */
+enum { PAUSE_MS = 50 };
 
 struct target {
 	struct fes_lock_request *request;
@@ -32,36 +37,56 @@ static int by_identity(const void *a, const void *b)
 	return ta->inode < tb->inode ? -1 : ta->inode > tb->inode;
 }
 
-int fes_lock_path(struct fes_context *context, const char *path, bool exclusive)
+void fes_lock_pause(unsigned *left_ms)
 {
-	unsigned left = context->timeout_seconds * 1000u;
+	unsigned ms = *left_ms < PAUSE_MS ? *left_ms : PAUSE_MS;
+	struct timespec time = {.tv_nsec = (long)ms * 1000000};
+
+	(void)nanosleep(&time, NULL); /* woken early, we only ask once more often */
+	*left_ms -= ms;
+}
+
+int fes_lock_wait(struct fes_context *context, const char *path, bool exclusive)
+{
+	unsigned left_ms = fes_lock_patience(context);
 	int r = fes_poll(context);
 
 	while (r == 0) {
-		unsigned slice = left < SLICE_MS ? left : SLICE_MS;
-		int fd = blkdev_lock_path(path, exclusive, slice);
+		int fd = blkdev_lock_path(path, exclusive, 0);
 
-		if (fd != -EAGAIN || left == 0)
+		if (fd != -EAGAIN || left_ms == 0)
 			return fd;
-		left -= slice;
+		fes_lock_pause(&left_ms);
 		r = fes_poll(context);
 	}
 	return r;
 }
 
-static void report(struct fes_context *context, const struct fes_lock_request *request)
+static void describe_holder(const char *path, char *ret, size_t len)
 {
-	const char *name = request->spec->name;
+	long holder = fes_lock_find_holder(path);
 
-	if (request->result == -ECANCELED)
-		return; /* whoever interrupted knows */
-	if (request->result == -EAGAIN)
-		fes_log(context, FES_LOG_ERROR,
-			"%s: another run (or udev) holds %s; waited %u seconds: try again, or wait longer with --timeout",
-			name, request->spec->lock_path, context->timeout_seconds);
+	if (holder > 0)
+		(void)snprintf(ret, len, "process %ld", holder);
 	else
-		fes_log(context, FES_LOG_ERROR, "%s: %s cannot be locked: %s", name,
-			request->spec->lock_path, strerror(-request->result));
+		(void)snprintf(ret, len, "another run (or udev)");
+}
+
+static void report(struct fes_context *context, struct fes_lock_request *request)
+{
+	const char *path = request->spec->lock_path;
+	char holder[64];
+
+	if (request->result == -EAGAIN) {
+		describe_holder(path, holder, sizeof holder);
+		(void)snprintf(request->why, sizeof request->why,
+			"%s holds the lock of %.256s, still after %u seconds: try again, or wait longer with --timeout",
+			holder, path, context->timeout_seconds);
+	} else {
+		(void)snprintf(request->why, sizeof request->why, "%.256s cannot be locked: %s",
+			path, strerror(-request->result));
+	}
+	fes_log(context, FES_LOG_ERROR, "%s: %s", request->spec->name, request->why);
 }
 
 static void identify(struct fes_context *context, struct fes_lock_request *request,
@@ -85,23 +110,17 @@ static void identify(struct fes_context *context, struct fes_lock_request *reque
 }
 
 /* Lock the disk of targets[0..n), which are the same. */
-static int take_one(struct fes_context *context, const struct target *targets, size_t n)
+static int try_one(const struct target *targets, size_t n)
 {
 	bool exclusive = false;
-	int fd;
 
 	for (size_t i = 0; i < n; i++)
 		exclusive |= targets[i].request->exclusive;
-	fd = fes_lock_path(context, targets[0].request->spec->lock_path, exclusive);
-	for (size_t i = 0; fd < 0 && i < n; i++) {
-		targets[i].request->result = fd;
-		report(context, targets[i].request);
-	}
-	return fd;
+	return blkdev_lock_path(targets[0].request->spec->lock_path, exclusive, 0);
 }
 
-int fes_locks_take(struct fes_context *context, struct fes_lock_request *requests, size_t n,
-	struct fes_locks *ret)
+int fes_locks_try(struct fes_context *context, struct fes_lock_request *requests, size_t n,
+	bool report_held, struct fes_locks *ret)
 {
 	struct target *targets = calloc(n, sizeof *targets);
 	struct fes_locks locks = {.fds = calloc(n, sizeof *locks.fds)};
@@ -121,9 +140,14 @@ int fes_locks_take(struct fes_context *context, struct fes_lock_request *request
 		same = 1;
 		while (i + same < n_targets && by_identity(&targets[i], &targets[i + same]) == 0)
 			same++;
-		fd = take_one(context, &targets[i], same);
+		fd = try_one(&targets[i], same);
 		if (fd >= 0)
 			locks.fds[locks.n++] = fd;
+		for (size_t j = i; fd < 0 && j < i + same; j++) {
+			targets[j].request->result = fd;
+			if (report_held || fd != -EAGAIN)
+				report(context, targets[j].request);
+		}
 	}
 	free(targets);
 	*ret = locks;

@@ -117,27 +117,32 @@ static int make_plan(struct work *work)
 	return r < 0 ? r : fes_plan_make(work->comparison, &work->plan);
 }
 
+int fes_run_look_again(const struct fes_run *run)
+{
+	struct fes_tree *now = NULL;
+	bool same;
+	int r = fat_reread_table(run->primary->fat);
+
+	if (r == 0)
+		r = fes_tree_read(run->primary, run->managed, &now);
+	if (r < 0)
+		return r;
+	same = fes_tree_same(run->tree, now);
+	fes_tree_free(now);
+	return same ? 0 : -ESTALE;
+}
+
 /* The last look before a commit: is the primary still what the plan was made from? */
 static int primary_unchanged(void *userdata)
 {
 	const struct work *work = userdata;
-	struct fes_volume *primary = work->run->primary;
-	struct fes_tree *now = NULL;
-	bool same;
-	int r = fat_reread_table(primary->fat);
+	int r = fes_run_look_again(work->run);
 
-	if (r == 0)
-		r = fes_tree_read(primary, work->run->managed, &now);
-	if (r < 0)
-		return r;
-	same = fes_tree_same(work->run->tree, now);
-	fes_tree_free(now);
-	if (same)
-		return 0;
-	fes_volume_report(primary,
-		"changed while it was read; nothing was committed to %s; run again",
-		work->mirror->volume->name);
-	return -ESTALE;
+	if (r == -ESTALE)
+		fes_volume_report(work->run->primary,
+			"changed while it was read; nothing was committed to %s; run again",
+			work->mirror->volume->name);
+	return r;
 }
 
 static int apply(struct work *work, bool second_step, bool *ret_short)

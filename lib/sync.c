@@ -146,7 +146,7 @@ static void refuse(struct fes_sync *sync, struct fes_mirror *mirror, const char 
 {
 	char *text;
 
-	if (mirror->state == FES_MIRROR_REFUSED)
+	if (mirror->state != 0)
 		return;
 	if (asprintf(&text, "%s: %s", mirror->spec_text, why) < 0)
 		text = NULL;
@@ -191,7 +191,8 @@ static void refuse_twins(struct fes_sync *sync)
 	}
 }
 
-static int take_locks(struct fes_sync *sync)
+/* Try to lock the primary, and the mirrors that nothing was done about yet. */
+static int take_locks(struct fes_sync *sync, bool report_held)
 {
 	size_t n = sync->n_mirrors + 1;
 	struct fes_lock_request *requests = calloc(n, sizeof *requests);
@@ -201,15 +202,16 @@ static int take_locks(struct fes_sync *sync)
 		return -ENOMEM;
 	requests[sync->n_mirrors].spec = &sync->primary_spec;
 	for (size_t i = 0; i < sync->n_mirrors; i++) {
-		if (sync->mirrors[i].state != FES_MIRROR_REFUSED)
+		if (sync->mirrors[i].state == 0)
 			requests[i].spec = &sync->mirrors[i].spec;
 		requests[i].exclusive = !(sync->flags & FES_SYNC_DRY_RUN);
 	}
-	r = fes_locks_take(sync->context, requests, n, &sync->locks);
-	for (size_t i = 0; r == 0 && i < sync->n_mirrors; i++)
-		if (requests[i].result < 0 && requests[i].result != -ECANCELED)
-			fes_mirror_refuse(&sync->mirrors[i],
-				"locked by somebody else, or the lock cannot be had");
+	r = fes_locks_try(sync->context, requests, n, report_held, &sync->locks);
+	for (size_t i = 0; r == 0 && i < sync->n_mirrors; i++) {
+		sync->mirrors[i].locked = requests[i].spec && requests[i].result == 0;
+		if (requests[i].why[0])
+			fes_mirror_refuse(&sync->mirrors[i], requests[i].why);
+	}
 	if (r == 0)
 		r = requests[sync->n_mirrors].result;
 	free(requests);
@@ -277,14 +279,13 @@ static void open_mirror(struct fes_sync *sync, struct fes_mirror *mirror)
 	bool writable = !(sync->flags & FES_SYNC_DRY_RUN);
 	int r;
 
-	if (mirror->state == FES_MIRROR_REFUSED)
-		return;
 	r = fes_volume_open_spec(sync->context, &mirror->spec, writable, &mirror->volume,
 		&mirror->message);
 	if (r < 0)
 		fes_mirror_refuse(mirror, strerror(-r));
 }
 
+/* Deal with those that are locked. */
 static int run_mirrors(struct fes_sync *sync, const struct fes_run *run)
 {
 	struct job *jobs = calloc(sync->n_mirrors + 1, sizeof *jobs);
@@ -293,6 +294,8 @@ static int run_mirrors(struct fes_sync *sync, const struct fes_run *run)
 		return -ENOMEM;
 	for (size_t i = 0; i < sync->n_mirrors; i++) {
 		jobs[i] = (struct job){.mirror = &sync->mirrors[i], .run = run};
+		if (jobs[i].mirror->state != 0 || !jobs[i].mirror->locked)
+			continue;
 		open_mirror(sync, jobs[i].mirror);
 		if (!jobs[i].mirror->volume)
 			continue;
@@ -315,34 +318,100 @@ static bool any_written(const struct fes_sync *sync)
 	return false;
 }
 
+static void refuse_rest(struct fes_sync *sync, const char *why)
+{
+	for (size_t i = 0; i < sync->n_mirrors; i++)
+		refuse(sync, &sync->mirrors[i], why);
+}
+
+static bool any_left(const struct fes_sync *sync)
+{
+	for (size_t i = 0; i < sync->n_mirrors; i++)
+		if (sync->mirrors[i].state == 0)
+			return true;
+	return false;
+}
+
+static bool any_locked(const struct fes_sync *sync)
+{
+	for (size_t i = 0; i < sync->n_mirrors; i++)
+		if (sync->mirrors[i].locked)
+			return true;
+	return false;
+}
+
+static int begin(struct fes_sync *sync, struct fes_run *run)
+{
+	int r = open_primary(sync);
+
+	if (r < 0)
+		return r;
+	run->primary = sync->primary;
+	run->tree = sync->tree;
+	return fes_digester_start(sync->tree, &run->digester);
+}
+
+/*
+ * Deal with all mirrors that can be locked now. Between two rounds no lock is held, so that somebody
+ * may have written to the primary.
+ */
+static int run_round(struct fes_sync *sync, struct fes_run *run, bool last)
+{
+	int r = fes_poll(sync->context);
+
+	if (r == 0)
+		r = take_locks(sync, last);
+	if (r == 0 && !run->digester)
+		r = begin(sync, run);
+	else if (r == 0 && any_locked(sync))
+		r = fes_run_look_again(run);
+	if (r == 0)
+		r = run_mirrors(sync, run);
+	fes_locks_done(&sync->locks);
+	return r;
+}
+
+/* Round after round until all are dealt with, or the time is up. */
+static int run_rounds(struct fes_sync *sync, struct fes_run *run)
+{
+	unsigned left_ms = fes_lock_patience(sync->context);
+
+	for (;;) {
+		bool last = left_ms == 0;
+		int r = run_round(sync, run, last);
+
+		if (last || (r < 0 && r != -EAGAIN) || (r == 0 && !any_left(sync)))
+			return r;
+		fes_lock_pause(&left_ms);
+	}
+}
+
+static const char interrupted[] = "interrupted; nothing was written to it";
+
+static const char *why_left(int r)
+{
+	switch (-r) {
+	case ECANCELED:
+		return interrupted;
+	case ENOMEM:
+		return "out of memory";
+	default:
+		return "the primary was changed or locked while this one was waited for; run again";
+	}
+}
+
 /* A primary that cannot be read through fails the run, unless a mirror could do without that part. */
 static int run_all(struct fes_sync *sync)
 {
 	struct fes_run run = {.context = sync->context, .managed = &sync->managed, .flags = sync->flags};
-	int r = take_locks(sync);
+	int r = run_rounds(sync, &run);
 
-	if (r == 0)
-		r = fes_poll(sync->context);
-	if (r == 0)
-		r = open_primary(sync);
-	if (r < 0)
+	if (!run.digester)
 		return r;
-	run.primary = sync->primary;
-	run.tree = sync->tree;
-	r = fes_digester_start(sync->tree, &run.digester);
-	if (r < 0)
-		return r;
-	r = run_mirrors(sync, &run);
-	if (r == 0 && !any_written(sync))
-		r = fes_digester_error(run.digester);
+	refuse_rest(sync, why_left(r));
+	r = any_written(sync) ? 0 : fes_digester_error(run.digester);
 	fes_digester_stop(run.digester);
 	return r;
-}
-
-static void refuse_unbegun(struct fes_sync *sync)
-{
-	for (size_t i = 0; i < sync->n_mirrors; i++)
-		refuse(sync, &sync->mirrors[i], "interrupted; nothing was written to it");
 }
 
 int fes_sync_run(struct fes_sync *sync)
@@ -361,8 +430,7 @@ int fes_sync_run(struct fes_sync *sync)
 	refuse_twins(sync);
 	r = run_all(sync);
 	if (r == -ECANCELED)
-		refuse_unbegun(sync);
-	fes_locks_done(&sync->locks);
+		refuse_rest(sync, interrupted);
 	if (sync->primary)
 		fes_volume_release(sync->primary);
 	return r;

@@ -200,7 +200,7 @@ static void log_spec_problem(void *userdata, const char *message)
 
 static int lock_for_reading(struct fes_context *context, const struct fes_spec *spec)
 {
-	int fd = fes_lock_path(context, spec->lock_path, false);
+	int fd = fes_lock_wait(context, spec->lock_path, false);
 
 	if (fd == -EAGAIN)
 		fes_log(context, FES_LOG_ERROR, "%s: another run holds it; waited %u seconds",

@@ -211,16 +211,14 @@ static void run_end(struct run *run)
 	fes_free(run->context);
 }
 
-static void expect_untouched_mirrors(const struct run *run)
+static void expect_untouched(const struct run *run, size_t i)
 {
-	for (size_t i = 0; i < 2; i++) {
-		const struct fes_mirror *mirror = fes_sync_get_mirror(run->sync, i);
+	const struct fes_mirror *mirror = fes_sync_get_mirror(run->sync, i);
 
-		ck_assert_int_eq(fes_mirror_get_state(mirror), FES_MIRROR_REFUSED);
-		ck_assert_ptr_nonnull(strstr(fes_mirror_get_message(mirror), "interrupted"));
-		ck_assert_ptr_nonnull(strstr(run->log, fes_mirror_get_message(mirror)));
-		ck_assert_uint_eq(fes_mirror_get_writes(mirror), 0);
-	}
+	ck_assert_int_eq(fes_mirror_get_state(mirror), FES_MIRROR_REFUSED);
+	ck_assert_ptr_nonnull(strstr(fes_mirror_get_message(mirror), "interrupted"));
+	ck_assert_ptr_nonnull(strstr(run->log, fes_mirror_get_message(mirror)));
+	ck_assert_uint_eq(fes_mirror_get_writes(mirror), 0);
 }
 
 START_TEST(test_mirrors_that_were_not_begun_say_that_nothing_was_written)
@@ -230,7 +228,8 @@ START_TEST(test_mirrors_that_were_not_begun_say_that_nothing_was_written)
 	run_begin(&run);
 	fes_interrupt(run.context);
 	ck_assert_int_eq(fes_sync_run(run.sync), -ECANCELED);
-	expect_untouched_mirrors(&run);
+	expect_untouched(&run, 0);
+	expect_untouched(&run, 1);
 	run_end(&run);
 }
 END_TEST
@@ -242,22 +241,41 @@ static void *interrupt_soon(void *userdata)
 	return NULL;
 }
 
-/* Without an interruption this would take a month. */
-START_TEST(test_waiting_for_a_lock_ends)
+/* Without an interruption these would take a month. */
+static int run_locked(struct run *run, const char *locked)
 {
-	struct run run;
 	pthread_t thread;
-	int lock;
+	int lock, r;
 
-	run_begin(&run);
-	fes_set_timeout(run.context, 2000000);
-	lock = blkdev_lock_path(_i == 0 ? run.primary : run.mirrors[1], true, 0);
+	fes_set_timeout(run->context, 2000000);
+	lock = blkdev_lock_path(locked, true, 0);
 	ck_assert_int_ge(lock, 0);
-	ck_assert_int_eq(pthread_create(&thread, NULL, interrupt_soon, run.context), 0);
-	ck_assert_int_eq(fes_sync_run(run.sync), -ECANCELED);
+	ck_assert_int_eq(pthread_create(&thread, NULL, interrupt_soon, run->context), 0);
+	r = fes_sync_run(run->sync);
 	ck_assert_int_eq(pthread_join(thread, NULL), 0);
 	ck_assert_int_eq(close(lock), 0);
-	expect_untouched_mirrors(&run);
+	return r;
+}
+
+START_TEST(test_waiting_for_the_primary_ends)
+{
+	struct run run;
+
+	run_begin(&run);
+	ck_assert_int_eq(run_locked(&run, run.primary), -ECANCELED);
+	expect_untouched(&run, 0);
+	expect_untouched(&run, 1);
+	run_end(&run);
+}
+END_TEST
+
+START_TEST(test_waiting_for_a_mirror_ends)
+{
+	struct run run;
+
+	run_begin(&run);
+	ck_assert_int_eq(run_locked(&run, run.mirrors[1]), 0);
+	expect_untouched(&run, 1);
 	run_end(&run);
 }
 END_TEST
@@ -286,7 +304,8 @@ static Suite *make_suite(void)
 	tcase_add_loop_test(tc, test_a_sync_stops_before_the_first_commit_or_ends_well, 0, N_SHAPES);
 	tcase_add_test(tc, test_a_sync_in_two_steps_stops_before_either);
 	tcase_add_test(tc, test_mirrors_that_were_not_begun_say_that_nothing_was_written);
-	tcase_add_loop_test(tc, test_waiting_for_a_lock_ends, 0, 2);
+	tcase_add_test(tc, test_waiting_for_the_primary_ends);
+	tcase_add_test(tc, test_waiting_for_a_mirror_ends);
 	tcase_add_test(tc, test_an_interrupted_volume_is_not_waited_for);
 	suite_add_tcase(suite, tc);
 	return suite;
