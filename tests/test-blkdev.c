@@ -781,6 +781,8 @@ START_TEST(test_faultdev_fails_in_each_of_its_ways)
 	ck_assert_int_eq(faulty_write(FAULT_HALF, bytes, sizeof(bytes)), -EIO);
 	ck_assert_uint_eq(bytes[511], 0x11);
 	ck_assert_uint_eq(bytes[512], 0);
+	ck_assert_int_eq(faulty_write(FAULT_LATE, bytes, sizeof(bytes)), -EIO);
+	ck_assert_uint_eq(bytes[0] & bytes[1023], 0x11);
 	ck_assert_int_eq(faulty_write(FAULT_DROP, bytes, sizeof(bytes)), 0);
 	ck_assert_uint_eq(bytes[0] | bytes[512], 0);
 	ck_assert_int_eq(faulty_write(FAULT_FLIP, bytes, sizeof(bytes)), 0);

@@ -181,10 +181,12 @@ static int faultdev_read(void *impl, uint64_t offset, void *buf, size_t len)
 
 	if (!fires(dev->fault, TESTDEV_READ))
 		return blkdev_read(dev->next, offset, buf, len);
-	if (dev->fault->kind != FAULT_FLIP)
+	if (dev->fault->kind != FAULT_FLIP && dev->fault->kind != FAULT_LATE)
 		return dev->fault->error;
 
 	r = blkdev_read(dev->next, offset, buf, len);
+	if (r == 0 && dev->fault->kind == FAULT_LATE)
+		return dev->fault->error;
 	((uint8_t *)buf)[0] ^= 1;
 	return r;
 }
@@ -196,6 +198,14 @@ static int write_half(struct faultdev *dev, uint64_t offset, const void *buf, si
 	int r;
 
 	r = blkdev_write(dev->next, offset, buf, half);
+	return r < 0 ? r : dev->fault->error;
+}
+
+static int write_late(struct faultdev *dev, uint64_t offset, const void *buf, size_t len)
+{
+	int r;
+
+	r = blkdev_write(dev->next, offset, buf, len);
 	return r < 0 ? r : dev->fault->error;
 }
 
@@ -224,6 +234,8 @@ static int faultdev_write(void *impl, uint64_t offset, const void *buf, size_t l
 	switch (dev->fault->kind) {
 	case FAULT_HALF:
 		return write_half(dev, offset, buf, len);
+	case FAULT_LATE:
+		return write_late(dev, offset, buf, len);
 	case FAULT_DROP:
 		return 0;
 	case FAULT_FLIP:
@@ -237,10 +249,13 @@ static int faultdev_write(void *impl, uint64_t offset, const void *buf, size_t l
 static int faultdev_flush(void *impl)
 {
 	struct faultdev *dev = impl;
+	int r = 0;
 
 	if (!fires(dev->fault, TESTDEV_FLUSH))
 		return blkdev_flush(dev->next);
-	return dev->fault->kind == FAULT_DROP ? 0 : dev->fault->error;
+	if (dev->fault->kind == FAULT_LATE)
+		r = blkdev_flush(dev->next);
+	return r < 0 || dev->fault->kind == FAULT_DROP ? r : dev->fault->error;
 }
 
 static const struct blkdev_ops faultdev_ops = {

@@ -42,6 +42,7 @@ enum testdev_op {
 enum fault_kind {
 	FAULT_ERROR, /* nothing happens and the call returns error */
 	FAULT_HALF,  /* a write does its first half (in whole sectors), then FAULT_ERROR */
+	FAULT_LATE,  /* the call does all that it should, then FAULT_ERROR */
 	FAULT_DROP,  /* a write or flush does nothing and returns 0: a lying device */
 	FAULT_FLIP,  /* a read or write returns 0 but the first bit of its data is flipped */
 };
@@ -53,7 +54,7 @@ enum fault_kind {
 struct fault {
 	unsigned ops;         /* TESTDEV_*: the calls that are counted and may fail */
 	enum fault_kind kind;
-	int error;            /* negative errno, for FAULT_ERROR and FAULT_HALF */
+	int error;            /* negative errno, for those that fail */
 	uint64_t nth;         /* the call that fails, from 1; 0: none */
 	bool sticky;          /* all later ones too */
 	_Atomic uint64_t n_calls; /* so far; set to 0 to count from anew */
