@@ -729,6 +729,16 @@ void cut_case_free(struct cut_case *c)
 	free(c);
 }
 
+struct cut_image cut_case_start(const struct cut_case *c)
+{
+	return c->start;
+}
+
+struct cut_image cut_case_primary(const struct cut_case *c)
+{
+	return c->primary.image;
+}
+
 uint32_t cut_case_first_cluster(const struct cut_case *c, const char *path)
 {
 	for (size_t i = 0; i < c->judge.before.n; i++)

@@ -248,6 +248,10 @@ struct cut_case *cut_case_new(const char *dir, const struct cut_shape *shape,
 	const struct cut_workload *workload, struct cut_totals *totals);
 void cut_case_free(struct cut_case *c);
 
+/* What a case begins with, for other ways to hurt a mirror. The bytes stay the case's. */
+struct cut_image cut_case_start(const struct cut_case *c);   /* the mirror before the sync */
+struct cut_image cut_case_primary(const struct cut_case *c);
+
 /* First cluster of @path on the mirror before the sync. */
 uint32_t cut_case_first_cluster(const struct cut_case *c, const char *path);
 
