@@ -31,6 +31,7 @@
  *            an empty cluster more at its end.
  *   release  What only the old versions used becomes free, first copy first, a barrier after
  *            each; then FSInfo, alone, and a barrier. Power cut: lost clusters, a wrong count.
+ *            All of it is read back, too: a run that ends well has done what it says.
  *
  * Nothing in the reserved region is written but FSInfo. A step that fails ends the run; what has
  * been committed stands, what was not is lost clusters, and the next run frees them.
@@ -567,6 +568,20 @@ static bool fsinfo_valid(const struct fat_fsinfo *info)
 		le32_get(info->trail_signature) == FAT_FSINFO_TRAIL;
 }
 
+static int write_fsinfo(struct fat_volume *vol, const struct fat_fsinfo *info, uint8_t *buf)
+{
+	uint32_t unit = blkdev_sector_size(vol->dev);
+	int r;
+
+	memcpy(buf, info, sizeof *info);
+	r = blkdev_write(vol->dev, vol->geo.fsinfo_offset, buf, unit);
+	if (r == 0)
+		r = barrier(vol);
+	if (r == 0)
+		r = blkdev_read(vol->dev, vol->geo.fsinfo_offset, buf, unit);
+	return r == 0 && memcmp(buf, info, sizeof *info) != 0 ? -EIO : r;
+}
+
 /* A hint that mtools takes for the truth. A sector that is none is left alone. */
 static int update_fsinfo(struct fat_volume *vol)
 {
@@ -584,10 +599,7 @@ static int update_fsinfo(struct fat_volume *vol)
 	memcpy(&info, buf, sizeof info);
 	if (r == 0 && fsinfo_valid(&info) && le32_get(info.free_clusters) != fat_count_free(vol)) {
 		info.free_clusters = le32_of(fat_count_free(vol));
-		memcpy(buf, &info, sizeof info);
-		r = blkdev_write(vol->dev, vol->geo.fsinfo_offset, buf, unit);
-		if (r == 0)
-			r = barrier(vol);
+		r = write_fsinfo(vol, &info, buf);
 	}
 	if (r < 0)
 		fat_report(vol, "cannot update the free count: %s", strerror(-r));
@@ -602,6 +614,8 @@ static int release(struct fat_txn *txn)
 
 	if (r == 0 && any)
 		r = write_copies_first_first(txn->vol);
+	if (r == 0 && any)
+		r = verify_copies(txn->vol);
 	fat_table_clean(txn->vol);
 	return r < 0 ? r : update_fsinfo(txn->vol);
 }

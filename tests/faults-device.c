@@ -207,6 +207,91 @@ START_TEST(test_a_recovery_that_fails_is_recovered_from)
 }
 END_TEST
 
+/* ---- devices that lie ---- */
+
+static bool is_success(const struct fault_outcome *outcome)
+{
+	return outcome->run == 0 && outcome->states[0] == FES_MIRROR_SYNCED;
+}
+
+static bool try_drop(struct fault_bench *bench, const struct way *way, uint64_t nth)
+{
+	struct fault fault = fault_of(way, nth, 0);
+	struct fault_outcome outcome;
+	char what[256];
+	bool fired = run_with(bench, &fault, true, &outcome);
+
+	describe(what, sizeof what, bench, way, &fault);
+	if (fired) {
+		fault_totals->lies++;
+		fault_bench_assess(bench, &outcome, 0, what);
+	}
+	fault_disk_undo(&bench->mirrors[0], 0);
+	return fired;
+}
+
+static const struct way drop_once = {"lost write", TESTDEV_WRITE, FAULT_DROP, false};
+static const struct way drop_all = {"lost write", TESTDEV_WRITE, FAULT_DROP, true};
+static const struct way flip_once = {"changed write", TESTDEV_WRITE, FAULT_FLIP, false};
+
+START_TEST(test_lost_writes_are_noticed_or_harmless)
+{
+	struct fault_bench *bench = fault_bench_of(&fault_subjects[_i]);
+	uint64_t step = (faults_step(bench->subject->step) + 1) / 2;
+
+	for (uint64_t nth = 1; try_drop(bench, &drop_once, nth); nth += step)
+		;
+	for (uint64_t nth = 1; try_drop(bench, &drop_all, nth); nth += step)
+		;
+}
+END_TEST
+
+/*
+ * The bit that is changed may be a neighbour's that shares the sector, and then it is too late to
+ * save it. But it is said, and the next run repairs or refuses it.
+ */
+static void assess_flip(
+	struct fault_bench *bench, const struct fault_outcome *outcome, const char *what)
+{
+	struct fault_disk *disk = &bench->mirrors[0];
+	struct fault_outcome next;
+
+	if (cut_judge(bench->judge, &disk->image, is_success(outcome))) {
+		fault_bench_assess(bench, outcome, 0, what);
+		return;
+	}
+	ck_assert_msg(!is_success(outcome), "%s: ended well, yet %s", what, bench->judge->fault);
+	ck_assert_msg(*outcome->messages[0], "%s: no reason is known", what);
+	next = fault_bench_run(bench, (struct fault_plan){0});
+	ck_assert_msg(is_success(&next) || disk->n_writes == 0, "%s: written to after that", what);
+}
+
+static bool try_flip(struct fault_bench *bench, uint64_t nth)
+{
+	struct fault fault = fault_of(&flip_once, nth, 0);
+	struct fault_outcome outcome;
+	char what[256];
+	bool fired = run_with(bench, &fault, true, &outcome);
+
+	describe(what, sizeof what, bench, &flip_once, &fault);
+	if (fired) {
+		fault_totals->lies++;
+		assess_flip(bench, &outcome, what);
+	}
+	fault_disk_undo(&bench->mirrors[0], 0);
+	return fired;
+}
+
+START_TEST(test_changed_writes_are_noticed)
+{
+	struct fault_bench *bench = fault_bench_of(&fault_subjects[_i]);
+	uint64_t step = (faults_step(bench->subject->step) + 1) / 2;
+
+	for (uint64_t nth = 1; try_flip(bench, nth); nth += step)
+		;
+}
+END_TEST
+
 void faults_add_device_cases(Suite *suite)
 {
 	TCase *tc = tcase_create("devices");
@@ -218,5 +303,7 @@ void faults_add_device_cases(Suite *suite)
 	tcase_add_loop_test(
 		tc, test_a_primary_that_fails_leaves_the_mirror_bootable, 0, FAULT_SUBJECTS);
 	tcase_add_loop_test(tc, test_a_recovery_that_fails_is_recovered_from, 0, 4);
+	tcase_add_loop_test(tc, test_lost_writes_are_noticed_or_harmless, 0, FAULT_SUBJECTS);
+	tcase_add_loop_test(tc, test_changed_writes_are_noticed, 0, FAULT_SUBJECTS);
 	suite_add_tcase(suite, tc);
 }
