@@ -280,11 +280,20 @@ static void builder_end(struct builder *b)
 	free(b->files);
 }
 
+/* What is copied is read twice: see lib/source.c. The digester runs ahead of the copying. */
+static void want_digests(const struct builder *b)
+{
+	for (size_t i = 0; i < b->c->primary->n_nodes; i++)
+		if (b->sources[i])
+			fes_digester_want(b->apply->digester, b->c->primary->nodes[i]);
+}
+
 static int run(struct builder *b)
 {
 	if (b->apply->dry_run)
 		return 0;
 	fat_txn_set_poll(b->txn, b->apply->poll, b->apply->userdata);
+	want_digests(b);
 	return fat_txn_run(b->txn, b->apply->before_commit, b->apply->userdata);
 }
 

@@ -180,19 +180,6 @@ int fes_digester_get(struct fes_digester *d, const struct fes_node *node, struct
 	return r;
 }
 
-bool fes_digester_peek(struct fes_digester *d, const struct fes_node *node, struct fes_digest *ret)
-{
-	const struct job *job = &d->jobs[node->id];
-	bool done;
-
-	(void)pthread_mutex_lock(&d->lock);
-	done = job->state == JOB_DONE && job->error == 0;
-	if (done)
-		*ret = job->digest;
-	(void)pthread_mutex_unlock(&d->lock);
-	return done;
-}
-
 int fes_digester_error(struct fes_digester *d)
 {
 	int error;

@@ -199,10 +199,6 @@ int fes_digester_get(struct fes_digester *digester, const struct fes_node *node,
 /* The first error of reading a file, or 0. To be interrupted is none. */
 int fes_digester_error(struct fes_digester *digester);
 
-/* The digest when it was made already; does not wait. */
-bool fes_digester_peek(struct fes_digester *digester, const struct fes_node *node,
-	struct fes_digest *ret);
-
 /* ---- compare.c ---- */
 
 /* How the files of two trees relate. Indexed by the primary's and the mirror's node ids. */

@@ -14,7 +14,8 @@ struct source {
 	struct fes_digester *digester;
 	struct fat_file *file;
 	XXH3_state_t *state;
-	struct fes_digest digest; /* of what was read from the primary */
+	struct fes_digest expected; /* of the primary's file, made before it is copied */
+	struct fes_digest digest;   /* of what was copied */
 };
 
 static struct source *source_of(struct fat_source *base)
@@ -35,12 +36,17 @@ static int source_begin(struct fat_source *base, bool reading_back)
 	struct source *source = source_of(base);
 	const struct fes_node *node = source->node;
 
+	int r;
+
 	clean(source);
 	source->state = XXH3_createState();
 	if (!source->state || XXH3_128bits_reset(source->state) != XXH_OK)
 		return -ENOMEM;
 	if (reading_back)
 		return 0;
+	r = fes_digester_get(source->digester, node, &source->expected);
+	if (r < 0)
+		return r;
 	return fat_file_open(source->primary->fat, node->first_cluster, node->size, node->path,
 		&source->file);
 }
@@ -65,13 +71,14 @@ static int source_compare(struct fat_source *base, const void *buf, size_t len)
 	return source_update(source_of(base), buf, len);
 }
 
+/*
+ * A change of contents need not show in the directory. Only what two readings, one after the other,
+ * found alike stood there all together at some time.
+ */
 static int end_reading(struct source *source, struct fes_digest digest)
 {
-	struct fes_digest before;
-
 	source->digest = digest;
-	if (!fes_digester_peek(source->digester, source->node, &before) ||
-		fes_digest_equal(before, digest))
+	if (fes_digest_equal(source->expected, digest))
 		return 0;
 	fes_volume_report(source->primary,
 		"%s: changed while it was read; nothing was committed to %s; run again",

@@ -8,6 +8,8 @@
 /*
  * A source that reads @node of @primary and checks what is read back from @mirror. Everything is
  * borrowed; free it after the transaction. NULL when memory is out.
+ *
+ * Its digest must have been asked for (fes_digester_want()) before the transaction runs.
  */
 struct fat_source *fes_source_new(struct fes_volume *primary, struct fes_volume *mirror,
 	const struct fes_node *node, struct fes_digester *digester);
