@@ -180,6 +180,14 @@ int fes_digester_get(struct fes_digester *d, const struct fes_node *node, struct
 	return r;
 }
 
+void fes_digester_note_error(struct fes_digester *d, int error)
+{
+	(void)pthread_mutex_lock(&d->lock);
+	if (d->error == 0)
+		d->error = error;
+	(void)pthread_mutex_unlock(&d->lock);
+}
+
 int fes_digester_error(struct fes_digester *d)
 {
 	int error;

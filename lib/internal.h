@@ -196,6 +196,9 @@ void fes_digester_want(struct fes_digester *digester, const struct fes_node *nod
 int fes_digester_get(struct fes_digester *digester, const struct fes_node *node,
 	struct fes_digest *ret);
 
+/* A file could not be read when it was copied. */
+void fes_digester_note_error(struct fes_digester *digester, int error);
+
 /* The first error of reading a file, or 0. To be interrupted is none. */
 int fes_digester_error(struct fes_digester *digester);
 

@@ -61,8 +61,10 @@ static int source_read(struct fat_source *base, void *buf, size_t len)
 	struct source *source = source_of(base);
 	int64_t n = fat_file_read(source->file, buf, (len + 4095) / 4096 * 4096);
 
-	if (n < 0)
+	if (n < 0) {
+		fes_digester_note_error(source->digester, (int)n);
 		return (int)n;
+	}
 	return (size_t)n < len ? -EUCLEAN : source_update(source, buf, len);
 }
 

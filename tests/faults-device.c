@@ -151,6 +151,26 @@ START_TEST(test_a_primary_that_fails_leaves_the_mirror_bootable)
 }
 END_TEST
 
+/* Where the primary gives nothing any more before the first write, the run as a whole failed. */
+START_TEST(test_a_run_fails_when_the_primary_does_and_nothing_was_written)
+{
+	struct fault_bench *bench = fault_bench_of(fault_subject_find("changes on FAT12"));
+	struct fault_outcome outcome;
+	bool fired = true;
+
+	for (uint64_t nth = 1; fired; nth++) {
+		struct fault fault = fault_of(&primary_ways[1], nth, -EIO);
+
+		fired = run_with(bench, &fault, false, &outcome);
+		ck_assert_msg(
+			outcome.run == 0 || bench->mirrors[0].n_writes == 0, "read %d", (int)nth);
+		ck_assert_msg(!fired || outcome.run == -EIO || bench->mirrors[0].n_writes > 0,
+			"read %d: %d, state %d", (int)nth, outcome.run, (int)outcome.states[0]);
+		fault_disk_undo(&bench->mirrors[0], 0);
+	}
+}
+END_TEST
+
 /* ---- the recovery fails, too ---- */
 
 /* The first run stops at write number @nth as in a power cut; the second meets @way. */
@@ -302,6 +322,7 @@ void faults_add_device_cases(Suite *suite)
 		tc, test_a_mirror_that_fails_stays_bootable_and_is_put_right, 0, FAULT_SUBJECTS);
 	tcase_add_loop_test(
 		tc, test_a_primary_that_fails_leaves_the_mirror_bootable, 0, FAULT_SUBJECTS);
+	tcase_add_test(tc, test_a_run_fails_when_the_primary_does_and_nothing_was_written);
 	tcase_add_loop_test(tc, test_a_recovery_that_fails_is_recovered_from, 0, 4);
 	tcase_add_loop_test(tc, test_lost_writes_are_noticed_or_harmless, 0, FAULT_SUBJECTS);
 	tcase_add_loop_test(tc, test_changed_writes_are_noticed, 0, FAULT_SUBJECTS);
