@@ -266,23 +266,25 @@ struct job {
 	bool started;
 };
 
+static void open_mirror(struct fes_mirror *mirror, const struct fes_run *run)
+{
+	bool writable = !(run->flags & FES_SYNC_DRY_RUN);
+	int r = fes_volume_open_spec(run->context, &mirror->spec, writable, &mirror->volume,
+		&mirror->message);
+
+	if (r < 0)
+		fes_mirror_refuse(mirror, strerror(-r));
+}
+
+/* Opening reads, too, and a dying disk may take its time for that. */
 static void *run_job(void *userdata)
 {
 	struct job *job = userdata;
 
-	fes_mirror_sync(job->mirror, job->run);
+	open_mirror(job->mirror, job->run);
+	if (job->mirror->volume)
+		fes_mirror_sync(job->mirror, job->run);
 	return NULL;
-}
-
-static void open_mirror(struct fes_sync *sync, struct fes_mirror *mirror)
-{
-	bool writable = !(sync->flags & FES_SYNC_DRY_RUN);
-	int r;
-
-	r = fes_volume_open_spec(sync->context, &mirror->spec, writable, &mirror->volume,
-		&mirror->message);
-	if (r < 0)
-		fes_mirror_refuse(mirror, strerror(-r));
 }
 
 /* Deal with those that are locked. */
@@ -296,12 +298,9 @@ static int run_mirrors(struct fes_sync *sync, const struct fes_run *run)
 		jobs[i] = (struct job){.mirror = &sync->mirrors[i], .run = run};
 		if (jobs[i].mirror->state != 0 || !jobs[i].mirror->locked)
 			continue;
-		open_mirror(sync, jobs[i].mirror);
-		if (!jobs[i].mirror->volume)
-			continue;
 		jobs[i].started = pthread_create(&jobs[i].thread, NULL, run_job, &jobs[i]) == 0;
 		if (!jobs[i].started)
-			fes_mirror_sync(jobs[i].mirror, run);
+			(void)run_job(&jobs[i]);
 	}
 	for (size_t i = 0; i < sync->n_mirrors; i++)
 		if (jobs[i].started)

@@ -164,4 +164,5 @@ void fault_bench_recover(struct fault_bench *bench, size_t i, const char *what);
 void faults_add_device_cases(Suite *suite);
 void faults_add_memory_cases(Suite *suite);
 void faults_add_call_cases(Suite *suite);
+void faults_add_mirror_cases(Suite *suite);
 void faults_add_primary_cases(Suite *suite);

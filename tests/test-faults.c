@@ -69,6 +69,7 @@ static Suite *make_suite(void)
 	faults_add_device_cases(suite);
 	faults_add_memory_cases(suite);
 	faults_add_call_cases(suite);
+	faults_add_mirror_cases(suite);
 	faults_add_primary_cases(suite);
 	return suite;
 }
