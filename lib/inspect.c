@@ -23,6 +23,14 @@ struct fes_entry {
 	char modified[MODIFIED_MAX];
 };
 
+/* Whoever finds a problem reports it, but for this one. */
+static int report_no_memory(struct fes_volume *volume, int r)
+{
+	if (r == -ENOMEM)
+		fes_volume_report(volume, "out of memory");
+	return r;
+}
+
 /* ---- check ---- */
 
 struct finding_receiver {
@@ -46,7 +54,7 @@ int fes_volume_check(struct fes_volume *volume, fes_finding_fn fn, void *userdat
 
 	r = fat_check(volume->fat, fn ? receive_finding : NULL, &receiver, &result);
 	if (r < 0)
-		return r;
+		return report_no_memory(volume, r);
 	if (result.n_damage > 0)
 		return FES_DAMAGE;
 	return result.n_harmless > 0 ? FES_HARMLESS : 0;
@@ -119,7 +127,7 @@ static int look_up(struct fes_volume *volume, const char *path, struct fat_entry
 	return r;
 }
 
-int fes_volume_list(struct fes_volume *volume, const char *path, fes_entry_fn fn, void *userdata)
+static int list_path(struct fes_volume *volume, const char *path, fes_entry_fn fn, void *userdata)
 {
 	struct fat_entry entry;
 	int r;
@@ -139,6 +147,11 @@ int fes_volume_list(struct fes_volume *volume, const char *path, fes_entry_fn fn
 		return -EUCLEAN;
 	}
 	return list_directory(volume, entry.first_cluster, path, fn, userdata);
+}
+
+int fes_volume_list(struct fes_volume *volume, const char *path, fes_entry_fn fn, void *userdata)
+{
+	return report_no_memory(volume, list_path(volume, path, fn, userdata));
 }
 
 const char *fes_entry_get_name(const struct fes_entry *entry)
@@ -200,7 +213,7 @@ static int read_file(struct fes_volume *volume, const struct fat_entry *entry, c
 	return r;
 }
 
-int fes_volume_read(struct fes_volume *volume, const char *path, fes_data_fn fn, void *userdata)
+static int read_path(struct fes_volume *volume, const char *path, fes_data_fn fn, void *userdata)
 {
 	struct fat_entry entry = {.attributes = FAT_ATTR_DIRECTORY};
 	int r;
@@ -215,4 +228,9 @@ int fes_volume_read(struct fes_volume *volume, const char *path, fes_data_fn fn,
 		return -EISDIR;
 	}
 	return read_file(volume, &entry, path, fn, userdata);
+}
+
+int fes_volume_read(struct fes_volume *volume, const char *path, fes_data_fn fn, void *userdata)
+{
+	return report_no_memory(volume, read_path(volume, path, fn, userdata));
 }

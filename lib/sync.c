@@ -142,7 +142,8 @@ static void log_refusal(void *userdata, const char *message)
 	fes_mirror_refuse(resolving->mirror, message);
 }
 
-static void refuse(struct fes_sync *sync, struct fes_mirror *mirror, const char *why)
+/* A reason that is known already has been logged. */
+static void refuse(struct fes_context *context, struct fes_mirror *mirror, const char *why)
 {
 	char *text;
 
@@ -150,7 +151,7 @@ static void refuse(struct fes_sync *sync, struct fes_mirror *mirror, const char 
 		return;
 	if (asprintf(&text, "%s: %s", mirror->spec_text, why) < 0)
 		text = NULL;
-	fes_log(sync->context, FES_LOG_ERROR, "%s", text ? text : why);
+	fes_log(context, FES_LOG_ERROR, "%s", text ? text : why);
 	fes_mirror_refuse(mirror, text ? text : why);
 	free(text);
 }
@@ -164,7 +165,7 @@ static void resolve_mirrors(struct fes_sync *sync)
 
 		mirror->resolved = r == 0;
 		if (r < 0)
-			fes_mirror_refuse(mirror, strerror(-r));
+			refuse(sync->context, mirror, strerror(-r));
 	}
 }
 
@@ -177,7 +178,7 @@ static void refuse_twins(struct fes_sync *sync)
 		if (!a->resolved)
 			continue;
 		if (fes_spec_same(&sync->primary_spec, &a->spec)) {
-			refuse(sync, a, "this is the primary itself; it cannot be its own mirror");
+			refuse(sync->context, a, "this is the primary itself; it cannot be its own mirror");
 			continue;
 		}
 		for (size_t j = i + 1; j < sync->n_mirrors; j++) {
@@ -185,7 +186,8 @@ static void refuse_twins(struct fes_sync *sync)
 
 			if (!b->resolved || !fes_spec_same(&a->spec, &b->spec))
 				continue;
-			refuse(sync, a, "this mirror is named more than once; name it once");
+			refuse(sync->context, a,
+				"this mirror is named more than once; name it once");
 			fes_mirror_refuse(b, a->message ? a->message : "named more than once");
 		}
 	}
@@ -272,6 +274,8 @@ static void open_mirror(struct fes_mirror *mirror, const struct fes_run *run)
 	int r = fes_volume_open_spec(run->context, &mirror->spec, writable, &mirror->volume,
 		&mirror->message);
 
+	if (r < 0 && !mirror->message)
+		refuse(run->context, mirror, strerror(-r));
 	if (r < 0)
 		fes_mirror_refuse(mirror, strerror(-r));
 }
@@ -320,7 +324,7 @@ static bool any_written(const struct fes_sync *sync)
 static void refuse_rest(struct fes_sync *sync, const char *why)
 {
 	for (size_t i = 0; i < sync->n_mirrors; i++)
-		refuse(sync, &sync->mirrors[i], why);
+		refuse(sync->context, &sync->mirrors[i], why);
 }
 
 static bool any_left(const struct fes_sync *sync)
@@ -413,16 +417,11 @@ static int run_all(struct fes_sync *sync)
 	return r;
 }
 
-int fes_sync_run(struct fes_sync *sync)
+static int run_once(struct fes_sync *sync)
 {
-	int r;
+	int r = fes_spec_resolve(sync->primary_text, log_message, sync->context,
+		&sync->primary_spec);
 
-	if (!sync->primary_text)
-		return -EINVAL;
-	if (sync->ran)
-		return -EALREADY;
-	sync->ran = true;
-	r = fes_spec_resolve(sync->primary_text, log_message, sync->context, &sync->primary_spec);
 	if (r < 0)
 		return r;
 	resolve_mirrors(sync);
@@ -432,5 +431,20 @@ int fes_sync_run(struct fes_sync *sync)
 		refuse_rest(sync, interrupted);
 	if (sync->primary)
 		fes_volume_release(sync->primary);
+	return r;
+}
+
+int fes_sync_run(struct fes_sync *sync)
+{
+	int r;
+
+	if (!sync->primary_text)
+		return -EINVAL;
+	if (sync->ran)
+		return -EALREADY;
+	sync->ran = true;
+	r = run_once(sync);
+	if (r == -ENOMEM)
+		fes_log(sync->context, FES_LOG_ERROR, "%s: out of memory", sync->primary_text);
 	return r;
 }

@@ -211,7 +211,7 @@ static int lock_for_reading(struct fes_context *context, const struct fes_spec *
 	return fd;
 }
 
-int fes_volume_open(struct fes_context *context, const char *text, struct fes_volume **ret)
+static int open_text(struct fes_context *context, const char *text, struct fes_volume **ret)
 {
 	struct fes_spec spec = {0};
 	int lock, r;
@@ -226,6 +226,15 @@ int fes_volume_open(struct fes_context *context, const char *text, struct fes_vo
 		(void)close(lock);
 	if (r == 0)
 		(*ret)->lock = lock;
+	return r;
+}
+
+int fes_volume_open(struct fes_context *context, const char *text, struct fes_volume **ret)
+{
+	int r = open_text(context, text, ret);
+
+	if (r == -ENOMEM)
+		fes_log(context, FES_LOG_ERROR, "%s: out of memory", text);
 	return r;
 }
 

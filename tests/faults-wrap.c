@@ -33,6 +33,8 @@ static bool fires(unsigned call)
 	if (n < wrap_fault.nth || (n > wrap_fault.nth && !wrap_fault.sticky))
 		return false;
 	(void)atomic_fetch_add(&wrap_fault.n_fired, 1);
+	if (wrap_fault.told > 0 && write(wrap_fault.told, "x", 1) != 1)
+		abort();
 	return true;
 }
 

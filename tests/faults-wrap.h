@@ -31,6 +31,7 @@ struct wrap_fault {
 	uint64_t nth;   /* the call that fails, from 1 */
 	bool sticky;    /* all later ones too */
 	uint64_t inode; /* of the file whose calls count; 0: any */
+	int told;       /* file descriptor that gets a byte for each call that fails; 0: none */
 	_Atomic uint64_t n_calls, n_fired;
 };
 

@@ -22,6 +22,7 @@ struct fault_totals {
 	_Atomic uint64_t lies;     /* writes dropped or changed */
 	_Atomic uint64_t memory;   /* allocations that failed */
 	_Atomic uint64_t calls;    /* system calls that failed or fell short */
+	_Atomic uint64_t programs; /* runs of the program with one of the two before */
 	_Atomic uint64_t pairs;    /* of the faults of devices: during a recovery */
 	_Atomic uint64_t changes;  /* of a primary while it was read */
 	_Atomic uint64_t mirrors;  /* dead ones beside others */
@@ -166,3 +167,4 @@ void faults_add_memory_cases(Suite *suite);
 void faults_add_call_cases(Suite *suite);
 void faults_add_mirror_cases(Suite *suite);
 void faults_add_primary_cases(Suite *suite);
+void faults_add_program_cases(Suite *suite);

@@ -54,12 +54,13 @@ static void print_totals(void)
 	const struct fault_totals *t = fault_totals;
 
 	printf("faults: %llu of devices, %llu of them in a recovery; %llu writes lost or changed; "
-	       "%llu of memory; %llu of system calls; %llu "
+	       "%llu of memory; %llu of system calls; %llu runs of the program with such; %llu "
 	       "dead mirrors; %llu primaries that changed; %llu states judged\n",
 		(unsigned long long)(t->device + t->pairs), (unsigned long long)t->pairs,
 		(unsigned long long)t->lies, (unsigned long long)t->memory,
-		(unsigned long long)t->calls, (unsigned long long)t->mirrors,
-		(unsigned long long)t->changes, (unsigned long long)t->states);
+		(unsigned long long)t->calls, (unsigned long long)t->programs,
+		(unsigned long long)t->mirrors, (unsigned long long)t->changes,
+		(unsigned long long)t->states);
 }
 
 static Suite *make_suite(void)
@@ -69,6 +70,7 @@ static Suite *make_suite(void)
 	faults_add_device_cases(suite);
 	faults_add_memory_cases(suite);
 	faults_add_call_cases(suite);
+	faults_add_program_cases(suite);
 	faults_add_mirror_cases(suite);
 	faults_add_primary_cases(suite);
 	return suite;
