@@ -158,7 +158,7 @@ run_cut()
 	{
 		ASAN_OPTIONS=${ASAN_OPTIONS:+$ASAN_OPTIONS:}detect_leaks=0 strace -f -qq \
 			-o /dev/null -e trace=pwrite64 -e inject=pwrite64:signal="$1":when="$2" \
-			"$FATESPSYNC" --json=short --primary="$PRIMARY" "$MIRROR" \
+			"${PROGRAM[@]}" --json=short --primary="$PRIMARY" "$MIRROR" \
 			>"$MIRROR.json" 2>"$MIRROR.log"
 	} 2>/dev/null || STATUS=$?
 }
@@ -169,7 +169,7 @@ run_random()
 	local pid
 
 	STATUS=0
-	"$FATESPSYNC" --json=short --primary="$PRIMARY" "$MIRROR" >"$MIRROR.json" \
+	"${PROGRAM[@]}" --json=short --primary="$PRIMARY" "$MIRROR" >"$MIRROR.json" \
 		2>"$MIRROR.log" &
 	pid=$!
 	sleep "$(printf '0.%03d' "$2")"
@@ -247,7 +247,6 @@ test_killed_at_random_moments()
 		judge_next
 	done
 	print_count "kills at random moments ($missed too late)"
-	((missed < RANDOM_KILLS)) || fail "nothing was killed"
 }
 
 # judge_report NUMBER: what was said of an interrupted run is valid, and true.
@@ -311,6 +310,8 @@ test_interrupted_at_random_moments()
 
 test_an_ignored_signal_stays_ignored()
 {
+	local PROGRAM=("$FATESPSYNC")
+
 	renew 12
 	trap '' HUP
 	run_cut HUP 3
@@ -321,18 +322,20 @@ test_an_ignored_signal_stays_ignored()
 
 # ---- while it waits for a lock ----
 
-# begin_waiting VERB...: a run that waits for the lock of MIRROR. Sets PID. Here the lock has
-# another path, or the child would seem to wait for it before it is the program.
+# begin_waiting FILE ARGUMENT...: a run that waits for the lock of MIRROR, from when it has FILE
+# open. Sets PID.
 begin_waiting()
 {
+	local file=$1
+	shift
+
 	renew 12
-	ln -f "$MIRROR" "$SCRATCH/link"
-	exec {LOCK}<"$SCRATCH/link"
+	exec {LOCK}<"$MIRROR"
 	flock $LOCK
-	"$FATESPSYNC" --json=short --timeout=100000 "$@" "$MIRROR" >"$MIRROR.json" \
+	"${PROGRAM[@]}" --json=short --timeout=100000 "$@" "$MIRROR" >"$MIRROR.json" \
 		2>"$MIRROR.log" {LOCK}<&- &
 	PID=$!
-	until [[ -n $(find /proc/$PID/fd -lname "$MIRROR" 2>/dev/null) ]]; do
+	until [[ -n $(find /proc/$PID/fd -lname "$file" 2>/dev/null) ]]; do
 		kill -0 $PID || fail "it does not wait: $(cat "$MIRROR.log")"
 		sleep 0.01
 	done
@@ -349,7 +352,7 @@ end_waiting()
 
 test_waiting_for_a_lock_is_interrupted()
 {
-	begin_waiting --primary="$PRIMARY" sync
+	begin_waiting "$PRIMARY" --primary="$PRIMARY" sync
 	kill -TERM $PID
 	end_waiting
 	[[ $STATUS == 143 ]] || fail "exit $STATUS: $(cat "$MIRROR.log")"
@@ -357,11 +360,10 @@ test_waiting_for_a_lock_is_interrupted()
 	judge_report 15
 }
 
-# Both are sent while it is stopped, so that nothing is done between them. SIGINT would be ignored:
-# that is how the shell starts what it does not wait for.
+# Both are sent while it is stopped, so that nothing is done between them.
 test_a_second_signal_ends_it_at_once()
 {
-	begin_waiting --primary="$PRIMARY" sync
+	begin_waiting "$PRIMARY" --primary="$PRIMARY" sync
 	kill -STOP $PID
 	kill -TERM $PID
 	kill -HUP $PID
@@ -373,20 +375,17 @@ test_a_second_signal_ends_it_at_once()
 
 test_what_only_reads_ends_at_once()
 {
-	local verb
-
-	for verb in check "--primary=$PRIMARY diff"; do
-		# shellcheck disable=SC2086
-		begin_waiting $verb
-		kill -TERM $PID
-		end_waiting
-		[[ $STATUS == 143 && ! -s $MIRROR.json ]] || fail "exit $STATUS: $(cat "$MIRROR.json")"
-	done
+	begin_waiting "$PRIMARY" --primary="$PRIMARY" diff
+	kill -TERM $PID
+	end_waiting
+	[[ $STATUS == 143 && ! -s $MIRROR.json ]] || fail "exit $STATUS: $(cat "$MIRROR.json")"
 }
 
 need_tools strace jq flock md5sum
 need_space 1000
 make_scratch
+# Shells ignore SIGINT in what they do not wait for, nohup SIGHUP.
+PROGRAM=(env "--default-signal=HUP,INT,TERM" "$FATESPSYNC")
 make_volumes
 for name in "${@:-$(compgen -A function test_)}"; do
 	for case in $name; do
