@@ -139,7 +139,8 @@ static int walk_chain(struct check *check, const struct check_place *place, uint
 	struct fat_volume *vol = check->vol;
 	uint32_t from = 0, cluster = first, n = 0;
 
-	while (cluster != FAT_EOC) {
+	/* An end mark is none of an entry: there is no chain without a cluster. */
+	while (n == 0 || cluster != FAT_EOC) {
 		uint32_t value;
 
 		if (!fat_cluster_valid(vol, cluster)) {

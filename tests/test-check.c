@@ -421,6 +421,20 @@ START_TEST(test_start_out_of_range_is_damage)
 }
 END_TEST
 
+/* On FAT32 a first cluster can be the very number that ends chains. */
+START_TEST(test_start_at_an_end_mark_is_damage)
+{
+	static const char *const paths[] = {CONF, EMPTY, "/EFI/BOOT"};
+
+	for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
+		struct test *t = test_new(_i);
+
+		set_start(t, paths[i], FAT_EOC);
+		expect_damage(t, paths[i], "begins at cluster");
+	}
+}
+END_TEST
+
 START_TEST(test_size_without_a_cluster_is_damage)
 {
 	struct test *t = test_new(_i);
@@ -1183,9 +1197,9 @@ static Suite *check_suite(void)
 		test_directory_pointing_to_its_parent_is_damage,
 		test_chain_into_a_free_cluster_is_damage, test_chain_into_a_bad_cluster_is_damage,
 		test_bad_cluster_outside_of_chains_is_fine, test_link_out_of_range_is_damage,
-		test_start_out_of_range_is_damage, test_size_without_a_cluster_is_damage,
-		test_short_chain_is_damage, test_long_chain_is_harmless,
-		test_cluster_of_an_empty_file_is_harmless,
+		test_start_out_of_range_is_damage, test_start_at_an_end_mark_is_damage,
+		test_size_without_a_cluster_is_damage, test_short_chain_is_damage,
+		test_long_chain_is_harmless, test_cluster_of_an_empty_file_is_harmless,
 		test_lost_clusters_are_one_harmless_finding, test_lost_loop_ends);
 	ADD(suite, "directories", N_TYPES, test_directory_without_a_cluster_is_damage,
 		test_directory_with_a_size_is_harmless, test_too_large_directory_is_damage,
