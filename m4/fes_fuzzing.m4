@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 
-# Instrument everything for libFuzzer; the fuzzers themselves add libFuzzer's main().
+# Instrument everything for libFuzzer; the fuzzers themselves add libFuzzer's main(). Comparisons
+# are not traced: the mutator knows what to try, and a FAT makes so many that it takes most of the
+# time.
 AC_DEFUN([FES_ARG_FUZZING], [
 	AC_ARG_ENABLE([fuzzing],
 		[AS_HELP_STRING([--enable-fuzzing],
@@ -14,6 +16,7 @@ AC_DEFUN([FES_ARG_FUZZING], [
 			]])],
 			[], [AC_MSG_ERROR([--enable-fuzzing needs clang: configure with CC=clang])])
 		FES_NEED_LINK_FLAGS([-fsanitize=fuzzer-no-link], [--enable-fuzzing])
+		FES_TRY_CFLAG([-fno-sanitize-coverage=trace-cmp])
 	])
 	AM_CONDITIONAL([ENABLE_FUZZING], [test "x$enable_fuzzing" != xno])
 ])
