@@ -62,12 +62,12 @@ if grep -n '#[[:space:]]*include[[:space:]]*"' lib/fatespsync.h; then
 	fail "the public header includes one that is not installed"
 fi
 
-for file in fat/*.c lib/*.c tools/*.c tests/*.c; do
+for file in fat/*.c lib/*.c tools/*.c tests/*.c tests/fuzz/*.c; do
 	first=$(grep -m1 '^#include' "$file" || true)
 	[ "$first" = '#include <config.h>' ] || fail "$file: the first include is not <config.h>"
 done
 
-for header in fat/*.h lib/*.h tools/*.h tests/*.h; do
+for header in fat/*.h lib/*.h tools/*.h tests/*.h tests/fuzz/*.h; do
 	# -w: "#pragma once" in a main file is worth a warning to compilers.
 	# shellcheck disable=SC2086 # CC is a command with its options
 	$CC -D_GNU_SOURCE -w -fsyntax-only -I. -x c "$header" || fail "$header does not compile alone"
