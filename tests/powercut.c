@@ -59,6 +59,7 @@ struct cut_case {
 	uint64_t random;
 	uint64_t counter; /* of distinct states, for what is done to every nth */
 	uint64_t commits; /* distinct states around commits */
+	uint64_t finals;  /* distinct states in which recoveries ended */
 	bool removed_first, lacked_room;
 	char message[1024]; /* the last one of the library */
 	char fault[4096];
@@ -347,6 +348,11 @@ struct write_log *cut_record_interrupted(struct cut_case *c, uint64_t k, bool of
 
 /* ---- recovery ---- */
 
+static bool every(uint64_t counter, unsigned n)
+{
+	return n > 0 && counter % n == 0;
+}
+
 static bool judge_fsck(struct cut_case *c, bool final)
 {
 	c->totals->fsck_runs++;
@@ -362,19 +368,19 @@ static bool judge_outside(struct cut_case *c)
 		cut_mtools_agree(c->dir, &c->work, &c->judge.now, c->fault, sizeof c->fault);
 }
 
-static bool recover(struct cut_case *c, struct undo *undo, bool fsck)
+static bool recover(struct cut_case *c, struct undo *undo, const struct cut_effort *effort)
 {
 	uint32_t sector = device_sector(c);
 	struct outcome first = sync_device(c, c->in_force, undo_device(undo, sector)), second;
 
 	if (first.state != FES_MIRROR_SYNCED && first.state != FES_MIRROR_IN_SYNC)
 		return fault(c, "the next sync ends in state %d: %s", (int)first.state, c->message);
-	if (fsck && !judge_fsck(c, true))
-		return false;
 	if (!first_time(c, DONE_FINAL))
 		return true;
 	if (!cut_judge(&c->judge, &c->work, true))
 		return fault(c, "after the next sync: %s", c->judge.fault);
+	if (every(++c->finals, effort->final_every) && !judge_fsck(c, true))
+		return false;
 	second = sync_device(c, c->in_force, undo_device(undo, sector));
 	if (second.state != FES_MIRROR_IN_SYNC || second.writes > 0)
 		return fault(c, "the sync after the next ends in state %d with %llu writes: %s",
@@ -382,13 +388,13 @@ static bool recover(struct cut_case *c, struct undo *undo, bool fsck)
 	return true;
 }
 
-static bool judge_recovery(struct cut_case *c, bool fsck)
+static bool judge_recovery(struct cut_case *c, const struct cut_effort *effort)
 {
 	struct undo undo = {.c = c};
 	bool fine;
 
 	c->totals->recoveries++;
-	fine = recover(c, &undo, fsck);
+	fine = recover(c, &undo, effort);
 	undo_all(&undo);
 	return fine;
 }
@@ -452,11 +458,6 @@ static void fill_with_garbage(struct cut_case *c, const struct write_log *log, s
 	}
 }
 
-static bool every(uint64_t counter, unsigned n)
-{
-	return n > 0 && counter % n == 0;
-}
-
 static bool enumerate(struct cut_case *c, const struct write_log *log,
 	const struct cut_effort *effort, bool nested);
 
@@ -500,13 +501,15 @@ struct moment {
 static bool outsiders_turn(struct cut_case *c, const struct cut_effort *effort,
 	struct moment moment)
 {
+	if (every(c->counter, effort->fsck_every))
+		return true;
 	return moment.commit && !moment.nested && every(++c->commits, effort->outside_every);
 }
 
 static bool judge_state(struct cut_case *c, const struct cut_effort *effort, struct moment moment)
 {
 	uint64_t counter = c->counter;
-	bool fsck = false, recovers;
+	bool recovers;
 
 	c->totals->states++;
 	if (moment.nested)
@@ -516,14 +519,12 @@ static bool judge_state(struct cut_case *c, const struct cut_effort *effort, str
 		c->totals->distinct++;
 		if (!cut_judge(&c->judge, &c->work, false))
 			return fault(c, "%s", c->judge.fault);
-		fsck = every(counter, effort->fsck_every);
-		if ((fsck || outsiders_turn(c, effort, moment)) && !judge_outside(c))
+		if (outsiders_turn(c, effort, moment) && !judge_outside(c))
 			return false;
 	}
 	recovers = every(counter, effort->recover_every) || (moment.commit && !moment.nested);
-	if (fsck || (recovers && first_time(c, DONE_RECOVERED)))
-		if (!judge_recovery(c, fsck))
-			return false;
+	if (recovers && first_time(c, DONE_RECOVERED) && !judge_recovery(c, effort))
+		return false;
 	if (!moment.nested && every(counter, effort->nested_every) && first_time(c, DONE_NESTED))
 		return judge_nested(c, effort);
 	return true;

@@ -65,6 +65,7 @@ struct cut_effort {
 	unsigned recover_every;    /* run the sync again; 1: on each distinct state, 0: never */
 	unsigned fsck_every;       /* ... and all is judged by programs that are not ours, too, ... */
 	unsigned outside_every;    /* ... and, of the states around commits, every so many */
+	unsigned final_every;      /* fsck.fat on what a recovery ends in, if that is new */
 	unsigned nested_every;     /* cut the recovery, too */
 	unsigned nested_per_epoch;
 	unsigned nested_recover_every;

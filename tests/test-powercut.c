@@ -475,12 +475,13 @@ static const struct cut_workload no_room = {.files = last_choices};
 
 static struct cut_effort effort_for(const struct cut_shape *shape)
 {
-	static const struct cut_effort full = {CUT_EXHAUSTIVE, 40, 1, 211, 1, 5, 64, 5};
-	static const struct cut_effort full32 = {CUT_EXHAUSTIVE, 20, 2, 211, 3, 31, 24, 7};
-	static const struct cut_effort normal = {600, 40, 5, 61, 3, 17, 24, 7};
-	static const struct cut_effort normal32 = {60, 12, 7, 47, 17, 47, 6, 7};
-	static const struct cut_effort quick = {60, 10, 5, 61, 40, 34, 6, 7};
-	static const struct cut_effort quick32 = {12, 4, 7, 47, 60, 94, 4, 7};
+	/* In the order of the struct: states and hidden ones per epoch; every so many of the rest. */
+	static const struct cut_effort full = {CUT_EXHAUSTIVE, 40, 1, 211, 1, 1, 5, 64, 5};
+	static const struct cut_effort full32 = {CUT_EXHAUSTIVE, 20, 2, 211, 3, 3, 31, 24, 7};
+	static const struct cut_effort normal = {600, 40, 5, 61, 3, 5, 17, 24, 7};
+	static const struct cut_effort normal32 = {60, 12, 7, 47, 17, 31, 47, 6, 7};
+	static const struct cut_effort quick = {60, 10, 5, 61, 40, 97, 34, 6, 7};
+	static const struct cut_effort quick32 = {12, 4, 7, 47, 60, 97, 94, 4, 7};
 	bool is_fat32 = shape->fat_bits == 32;
 
 	if (cut_level() == CUT_FULL)

@@ -218,6 +218,7 @@ static struct cut_effort effort_for(const struct layout *layout, const struct se
 		.recover_every = layout->shape.fat_bits == 32 ? 3 : 1,
 		.fsck_every = 997,
 		.outside_every = 50,
+		.final_every = 40,
 		.nested_every = sequence->n < 3 ? layout->nested_every : layout->nested_longer,
 		.nested_per_epoch = 64,
 		.nested_recover_every = 5,
