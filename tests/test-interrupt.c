@@ -75,7 +75,12 @@ static const struct cut_workload two_steps = {.files = swapped_kernels};
 /* ---- the sync of one mirror ---- */
 
 static const struct cut_effort effort = {
-	.states_per_epoch = 6, .hidden_per_epoch = 3, .recover_every = 3, .fsck_every = 97};
+	.states_per_epoch = 64,
+	.hidden_per_epoch = 8,
+	.recover_every = 1,
+	.fsck_every = 41,
+	.outside_every = 41,
+};
 
 /* What it says is what it did, and the next run finishes the job. */
 static void judge_interrupted(struct cut_case *c, const struct cut_interruption *it,
@@ -90,16 +95,21 @@ static void judge_interrupted(struct cut_case *c, const struct cut_interruption 
 	ck_assert_msg(cut_enumerate(c, log, &effort), "%s", cut_case_fault(c));
 }
 
+static uint64_t step(void)
+{
+	return cut_level() == CUT_QUICK ? 5 : 1;
+}
+
 /*
- * Interrupt the sync during each @step-th call. Until some call it stops and a reader sees no
- * change; from there on it ends well.
+ * Interrupt the sync during each call. Until some call it stops and a reader sees no change; from
+ * there on it ends well.
  */
-static void interrupt_each_call(struct cut_case *c, bool of_primary, uint64_t step)
+static void interrupt_each_call(struct cut_case *c, bool of_primary)
 {
 	struct cut_interruption it = {.in_time = true};
 	uint64_t n_stopped = 0, n_finished = 0;
 
-	for (uint64_t k = 1; it.in_time; k += step) {
+	for (uint64_t k = 1; it.in_time; k += step()) {
 		struct write_log *log = cut_record_interrupted(c, k, of_primary, &it);
 
 		if (it.state == FES_MIRROR_SYNCED) {
@@ -118,20 +128,12 @@ static void interrupt_each_call(struct cut_case *c, bool of_primary, uint64_t st
 	ck_assert_uint_gt(n_finished, of_primary ? 0 : 1);
 }
 
-/* A volume of FAT32 is large, and one of its calls like those of the others. */
-static uint64_t step_for(const struct cut_shape *shape)
-{
-	if (cut_level() == CUT_FULL)
-		return 1;
-	return shape->fat_bits == 32 ? 9 : cut_level() == CUT_QUICK ? 5 : 1;
-}
-
 START_TEST(test_a_sync_stops_before_the_first_commit_or_ends_well)
 {
 	struct cut_case *c = cut_case_new(scratch, &shapes[_i], &upgrade, totals);
 
-	interrupt_each_call(c, false, step_for(&shapes[_i]));
-	interrupt_each_call(c, true, step_for(&shapes[_i]));
+	interrupt_each_call(c, false);
+	interrupt_each_call(c, true);
 	cut_case_free(c);
 }
 END_TEST
@@ -143,7 +145,7 @@ START_TEST(test_a_sync_in_two_steps_stops_before_either)
 	struct cut_interruption it = {.in_time = true};
 	unsigned n_early = 0, n_between = 0;
 
-	for (uint64_t k = 1; it.in_time; k += step_for(&small)) {
+	for (uint64_t k = 1; it.in_time; k += step()) {
 		struct write_log *log = cut_record_interrupted(c, k, false, &it);
 
 		if (it.state != FES_MIRROR_SYNCED) {
