@@ -23,7 +23,7 @@ void judge_begin(struct judge *judge, const struct fuzz_seed *primary, struct fu
 	const struct reader_rules *rules);
 void judge_end(struct judge *judge);
 
-/* End the program unless the mirror is as it must be after a sync. */
+/* End the program unless the mirror is as it must be after a sync, or when it needs none. */
 void judge_synced(const struct judge *judge);
 
 /* End the program if anything was written since judge_begin(). */
