@@ -370,14 +370,15 @@ static bool is_frame(const char *line, const char *path)
 
 /*
  * While the FAT is being written, a power cut may leave half of an entry that lies in two sectors.
- * The judge came before: no chain that anybody reads leads there.
+ * The judge came before: no chain that anybody reads leads there. fsck.fat counts clusters from 0
+ * in this message.
  */
 static bool is_half_an_entry(const char *line, const struct cut_image *image)
 {
 	unsigned cluster, value, max, sector_size = image->bytes[11] | (unsigned)image->bytes[12] << 8;
 
 	return sscanf(line, "Cluster %u out of range (%u > %u).", &cluster, &value, &max) == 3 &&
-		max < 4085 && cluster * 3 / 2 % sector_size == sector_size - 1;
+		max < 4085 && (cluster + 2) * 3 / 2 % sector_size == sector_size - 1;
 }
 
 static bool line_allowed(const char *line, bool final, bool orphans)
