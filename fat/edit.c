@@ -215,27 +215,14 @@ static uint32_t end_marker(const struct fat_dir_image *image)
 	return slot;
 }
 
-/* Whether a living entry set uses any of the @n slots from @slot on. */
-static bool used_by_set(const struct fat_dir_image *image, uint32_t slot, uint32_t n)
-{
-	struct fat_set set;
-	uint32_t at = 0;
-
-	while (fat_set_next(image->bytes, image->n_slots, &at, &set) > 0)
-		if (set.short_slot + 1 - set.n_slots < slot + n && slot <= set.short_slot)
-			return true;
-	return false;
-}
-
 /*
  * Whether the set may stand at @slot: all slots free, or orphans that hold just what shall stand
- * there (an interrupted run left them).
+ * there (an interrupted run left them). They cannot be those of a living set: its short entry would
+ * follow them, where a free slot has to be.
  */
 static bool fits_at(const struct fat_dir_image *image, uint32_t slot, const uint8_t *set,
 	uint32_t n)
 {
-	bool reuses = false;
-
 	for (uint32_t i = 0; i < n; i++) {
 		const uint8_t *at = slot_at(image, slot + i);
 
@@ -243,9 +230,8 @@ static bool fits_at(const struct fat_dir_image *image, uint32_t slot, const uint
 			continue;
 		if (i + 1 == n || memcmp(at, set + (size_t)i * FAT_SLOT_LEN, FAT_SLOT_LEN) != 0)
 			return false;
-		reuses = true;
 	}
-	return !reuses || !used_by_set(image, slot, n);
+	return true;
 }
 
 /*
@@ -670,15 +656,6 @@ static int tidy_dir(struct fat_txn *txn, struct fat_op *op, struct fat_dir_image
 	return r;
 }
 
-static struct fat_item *earlier_item(const struct fat_txn *txn, const struct fat_op *op)
-{
-	for (const struct fat_op *o = op; o-- > txn->ops;)
-		if (o->item && o->place.dir_cluster == op->place.dir_cluster &&
-			o->place.short_slot == op->place.short_slot)
-			return o->item;
-	return NULL;
-}
-
 int fat_edit_layout(struct fat_txn *txn, struct fat_op *op)
 {
 	struct fat_editable *editable;
@@ -692,7 +669,6 @@ int fat_edit_layout(struct fat_txn *txn, struct fat_op *op)
 		return rename_set(txn, op, &editable->image);
 	if (op->kind == FAT_OP_TIDY)
 		return tidy_dir(txn, op, &editable->image);
-	op->old_item = earlier_item(txn, op);
 	return op->kind == FAT_OP_REPLACE ? replace(txn, op, &editable->image)
 					  : remove_set(txn, op, &editable->image);
 }

@@ -94,7 +94,7 @@ static int mark_item(const struct marking *m, const struct fat_item *item)
 /* An entry that only got other times or attributes: nothing changes hands. */
 static bool keeps_chain(const struct fat_op *op)
 {
-	return op->item && !op->old_item && op->item->kind == FAT_ITEM_KEEP &&
+	return op->item && op->item->kind == FAT_ITEM_KEEP &&
 		op->item->first_cluster == op->old_cluster;
 }
 
@@ -105,8 +105,7 @@ static int mark_op(struct marking *m, const struct fat_op *op)
 	if (keeps_chain(op))
 		return 0;
 	m->set = true;
-	r = op->old_item ? mark_item(m, op->old_item)
-			 : mark_tree(m, op->old_cluster, op->old_directory, 0);
+	r = mark_tree(m, op->old_cluster, op->old_directory, 0);
 	m->set = false;
 	if (r == 0 && op->item)
 		r = mark_item(m, op->item);

@@ -65,7 +65,6 @@ struct fat_op {
 	struct fat_item *item; /* NULL for REMOVE and TIDY */
 
 	/* From layout on. */
-	struct fat_item *old_item; /* what an earlier operation put there */
 	uint32_t old_cluster;      /* else what stands there on the medium; 0: nothing */
 	bool old_directory;
 	struct fat_step *steps;
