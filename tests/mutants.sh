@@ -123,13 +123,13 @@ make_copies()
 # run_test COPY "PROGRAM: CASE": the first fault that it finds, at which it ends.
 run_test()
 {
-	local program=${2%%:*} case='' line tap pid status=0
+	local program=${2%%:*} case='' line tap pid tmp status=0
 
 	[[ $2 != *": "* ]] || case=${2#*: }
-	mkdir "$1/tmp"
+	tmp=$(mktemp -d "$1/tmp.XXXXXX")
 	exec {tap}< <(
 		[[ -z $case ]] || export CK_RUN_CASE=$case
-		TMPDIR=$1/tmp CK_TAP_LOG_FILE_NAME=- exec timeout $limit "$1/tests/$program" 2>&1
+		TMPDIR=$tmp CK_TAP_LOG_FILE_NAME=- exec timeout $limit "$1/tests/$program" 2>&1
 	)
 	pid=$!
 	while read -r -u "$tap" line; do
@@ -141,7 +141,7 @@ run_test()
 	done
 	exec {tap}<&-
 	wait "$pid" || status=$?
-	rm -r "$1/tmp"
+	rm -rf "$tmp" 2>/dev/null || true # a case that was ended with its program may still write
 	[[ $line == "not ok "* ]] || ((status == 0)) || printf 'error: exit status %d' "$status"
 }
 
