@@ -10,8 +10,8 @@
 
 /*
  * New versions of directories. A version is a list of entry sets, laid out one after the other
- * behind `.` and `..`; it is counted, given clusters and names, and turned into bytes, in that
- * order. Everything below a new directory is new too, because `..` names the parent's cluster;
+ * behind `.` and `..`; it is counted and given names, given clusters, and turned into bytes, in
+ * that order. Everything below a new directory is new too, because `..` names the parent's cluster;
  * files keep their chains.
  */
 
@@ -158,6 +158,16 @@ static int assign_names(const struct fat_txn *txn, struct fat_item *dir, const c
 	return 0;
 }
 
+/* Also where there is no room: what is removed to make some would be gone when a name clashes. */
+static int name_children(const struct fat_txn *txn, struct fat_item *dir, const char *path)
+{
+	struct fat_nameset *names = fat_nameset_new();
+	int r = names ? assign_names(txn, dir, path, names) : -ENOMEM;
+
+	fat_nameset_free(names);
+	return r;
+}
+
 static int count_dir(struct fat_txn *txn, struct fat_item *dir, const char *path)
 {
 	uint64_t slots = 2;
@@ -176,7 +186,7 @@ static int count_dir(struct fat_txn *txn, struct fat_item *dir, const char *path
 	}
 	dir->n_dir_slots = (uint32_t)slots;
 	txn->needed_clusters += fat_clusters_for(txn->vol, slots * FAT_SLOT_LEN);
-	return 0;
+	return name_children(txn, dir, path);
 }
 
 int fat_shadow_count(struct fat_txn *txn, struct fat_item *item, const char *path)
@@ -204,14 +214,9 @@ static int take_clusters(struct fat_txn *txn, struct fat_item *item, uint64_t by
 static int layout_dir(struct fat_txn *txn, struct fat_item *dir, uint32_t parent_cluster,
 	const char *path)
 {
-	struct fat_nameset *names = fat_nameset_new();
-	int r = names ? assign_names(txn, dir, path, names) : -ENOMEM;
+	int r = take_clusters(txn, dir, (uint64_t)dir->n_dir_slots * FAT_SLOT_LEN);
 
-	fat_nameset_free(names);
-	if (r < 0)
-		return r;
 	dir->parent_cluster = parent_cluster;
-	r = take_clusters(txn, dir, (uint64_t)dir->n_dir_slots * FAT_SLOT_LEN);
 	for (uint32_t i = 0; r == 0 && i < dir->n_children; i++)
 		r = fat_shadow_layout(txn, dir->children[i].item, dir->first_cluster, path);
 	return r;

@@ -99,10 +99,13 @@ int fat_txn_poll(const struct fat_txn *txn);
 
 /* ---- shadow.c ---- */
 
-/* Add up the clusters that @item and all below it need, each item once. */
+/*
+ * Add up the clusters that @item and all below it need, each item once, and give names. -EEXIST when
+ * one is taken (reported).
+ */
 int fat_shadow_count(struct fat_txn *txn, struct fat_item *item, const char *path);
 
-/* Give @item and all below it clusters and names; `..` of a directory names @parent_cluster. */
+/* Give @item and all below it clusters; `..` of a directory names @parent_cluster. */
 int fat_shadow_layout(struct fat_txn *txn, struct fat_item *item, uint32_t parent_cluster,
 	const char *path);
 

@@ -463,6 +463,27 @@ static const struct cut_file redirected_kernels[] = {
 };
 static const struct cut_workload no_room_redirected = {.files = redirected_kernels};
 
+/* Removing would make room, but then a name is taken by what is foreign. */
+static const struct cut_file swapped_beside_a_clash[] = {
+	{"/loader/entries/old.conf", "=linux /EFI/Linux/old.efi\n", NULL},
+	{"/loader/entries/new.conf", NULL, "=linux /EFI/Linux/new.efi\n"},
+	{"/loader/entries/rescue.conf", "=linux /EFI/Linux/rescue.efi\n",
+		"=linux /EFI/Linux/rescue.efi\n"},
+	{"/loader/rANDOM~1", NULL, "10@5"},
+	{"/EFI/Linux/old.efi", "128000@1", NULL},
+	{"/EFI/Linux/new.efi", NULL, "130000@2"},
+	{"/EFI/Linux/rescue.efi", "10000@3", "10000@3"},
+	{NULL, NULL, NULL},
+};
+static const struct cut_file foreign_seed[] = {
+	{"/loader/random-seed", "32@48", NULL},
+	{NULL, NULL, NULL},
+};
+static const struct cut_workload no_room_and_a_clash = {
+	.files = swapped_beside_a_clash,
+	.foreign = foreign_seed,
+};
+
 /* Everything is replaced: the last bootable choice has to stay, and then there is no room. */
 static const struct cut_file last_choices[] = {
 	{"/EFI/Linux/old.efi", "128000@1", NULL},
@@ -664,7 +685,9 @@ END_TEST
 
 START_TEST(test_without_room_nothing_is_written)
 {
-	struct cut_case *c = begin(&fat12_small, _i == 0 ? &no_room : &no_room_redirected);
+	static const struct cut_workload *const workloads[] = {
+		&no_room, &no_room_redirected, &no_room_and_a_clash};
+	struct cut_case *c = begin(&fat12_small, workloads[_i]);
 	struct write_log *log;
 
 	ck_assert_int_eq(cut_record(c, NULL, &log), FES_MIRROR_REFUSED);
@@ -773,7 +796,7 @@ static Suite *make_suite(void)
 	tcase_add_test(tc, test_entry_set_in_two_sectors_is_added);
 	tcase_add_test(tc, test_entry_set_in_two_sectors_is_removed);
 	tcase_add_test(tc, test_old_goes_first_when_room_is_short);
-	tcase_add_loop_test(tc, test_without_room_nothing_is_written, 0, 2);
+	tcase_add_loop_test(tc, test_without_room_nothing_is_written, 0, 3);
 
 	tc = add_case(suite, "without a barrier");
 	tcase_add_test(tc, test_a_missing_barrier_is_found);
