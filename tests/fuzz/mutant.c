@@ -6,7 +6,8 @@
  *   draw FIRST COUNT     print so many random inputs, a line "NAME HEX" each
  *   write DIR            read such lines; write DIR/NAME.img for each that makes a volume of which
  *                        our check has nothing to say, and print NAME
- *   extract IMAGE DIR    copy all files and directories of a volume into the folder DIR
+ *   extract IMAGE DIR    copy all files and directories of a volume into the folder DIR; print names
+ *                        that mtools reads in another way, or the host cannot hold, and why
  */
 
 #include <config.h>
@@ -14,6 +15,7 @@
 #include <err.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -122,6 +124,37 @@ static void write_clean(const char *dir)
 
 /* ---- extract ---- */
 
+/* Whether a blank stands before something else. */
+static bool has_gap(const uint8_t *bytes, size_t len)
+{
+	for (size_t i = 1; i < len; i++)
+		if (bytes[i - 1] == ' ' && bytes[i] != ' ')
+			return true;
+	return false;
+}
+
+/* Half a surrogate pair, which we give as three bytes all the same. */
+static bool has_surrogate(const char *name)
+{
+	for (; *name; name++)
+		if ((uint8_t)name[0] == 0xed && (uint8_t)name[1] >= 0xa0)
+			return true;
+	return false;
+}
+
+static const char *why_odd(const struct fat_entry *entry)
+{
+	const uint8_t *name = fat_entry_short(entry)->name;
+
+	if (strlen(entry->name) > NAME_MAX)
+		return "more than 255 bytes";
+	if (has_surrogate(entry->name))
+		return "half a surrogate pair";
+	if (entry->n_slots == 1 && (has_gap(name, 8) || has_gap(name + 8, 3)))
+		return "a blank within a short name";
+	return NULL;
+}
+
 static void extract_file(struct fat_volume *vol, const struct fat_entry *entry, const char *path)
 {
 	uint8_t buf[4 * PAGE];
@@ -149,8 +182,13 @@ static void extract_dir(struct fat_volume *vol, uint32_t cluster, const char *pa
 	if (fat_dir_open(vol, cluster, path, &dir) < 0)
 		errx(1, "%s: cannot be read", path);
 	while (fat_dir_next(dir, &entry) > 0) {
+		const char *why = why_odd(&entry);
 		char below[PATH_LEN];
 
+		if (why) {
+			printf("%s: %s\n", entry.name, why);
+			continue;
+		}
 		if (snprintf(below, sizeof below, "%s/%s", path, entry.name) >= PATH_LEN)
 			errx(1, "%s: too long", path);
 		if (!(entry.attributes & FAT_ATTR_DIRECTORY)) {

@@ -11,16 +11,7 @@
 
 : "${builddir:=.}"
 mutant=$builddir/tests/fuzz/mutant
-
-# not_compared: where we differ from mtools on purpose, or the file system of the host is in the
-# way.
-#   - A blank within the extension of a short name: mtools ends the name there, Linux does not.
-#   - Names of more than 255 bytes, which up to 255 units of UTF-16 can be.
-not_compared()
-{
-	find "$SCRATCH/ours" -name '*. *' | grep -q . ||
-		grep -q 'File name too long' "$SCRATCH/extract.log"
-}
+: "${FATPOKE:=./tests/fatpoke}"
 
 # judge_fsck IMAGE: its name and version, and the count of files; no more.
 judge_fsck()
@@ -35,21 +26,35 @@ judge_ours()
 		complain "$1: fatespsync check finds something" "$SCRATCH/check.log"
 }
 
-# judge_mtools IMAGE
+# is_refused IMAGE: mtools does not take
+#   - a second FAT entry with an odd low byte; nobody else looks at it
+#   - a link to the last cluster, by one off
+is_refused()
+{
+	grep -q 'Initial bytes of fat is not 0xff' "$SCRATCH/mcopy.log" ||
+		grep -q "Cluster # .* too big(0x$(printf %x "$("$FATPOKE" "$1" last)"))" \
+			"$SCRATCH/mcopy.log"
+}
+
+# judge_mtools IMAGE: volumes with names that mtools, or the host, reads in another way are left out:
+#   - a blank within a short name ends it for mtools, not for Linux and us
+#   - half a surrogate pair is "_"
+#   - 255 units can be more than the 255 bytes that the host has for a name
 judge_mtools()
 {
-	local status=0
-
 	rm -rf "$SCRATCH/ours" "$SCRATCH/theirs"
 	mkdir "$SCRATCH/ours" "$SCRATCH/theirs"
-	"$mutant" extract "$1" "$SCRATCH/ours" 2>"$SCRATCH/extract.log" || status=$?
-	if not_compared; then
-		n_skipped=$((n_skipped + 1))
+	"$mutant" extract "$1" "$SCRATCH/ours" >"$SCRATCH/odd-names" 2>"$SCRATCH/extract.log" ||
+		complain "$1: cannot be extracted" "$SCRATCH/extract.log"
+	if [[ -s $SCRATCH/odd-names ]]; then
+		n_odd=$((n_odd + 1))
 		return
 	fi
-	((status == 0)) || complain "$1: cannot be extracted" "$SCRATCH/extract.log"
-	mcopy -s -n -i "$1" ::/ "$SCRATCH/theirs" </dev/null >"$SCRATCH/mcopy.log" 2>&1 ||
-		complain "$1: mcopy finds something" "$SCRATCH/mcopy.log"
+	if ! mcopy -s -n -i "$1" ::/ "$SCRATCH/theirs" </dev/null >"$SCRATCH/mcopy.log" 2>&1; then
+		is_refused "$1" || complain "$1: mtools finds something" "$SCRATCH/mcopy.log"
+		n_odd=$((n_odd + 1))
+		return
+	fi
 	diff -r "$SCRATCH/ours" "$SCRATCH/theirs" >"$SCRATCH/diff.log" 2>&1 ||
 		complain "$1: mtools reads something else" "$SCRATCH/diff.log"
 }
@@ -80,15 +85,15 @@ judge_mutants()
 
 need_tools
 make_scratch
-failures=0 n=0 n_skipped=0
+failures=0 n=0 n_odd=0
 # Code page 437 for short names, as we and Linux take it; mtools has 850.
 echo 'default_codepage=437' >"$SCRATCH/mtoolsrc"
 MTOOLSRC=$SCRATCH/mtoolsrc
 count=600
 [[ -z ${FATESPSYNC_TEST_QUICK:-} ]] || count=300
-[[ -z ${FATESPSYNC_TEST_FULL:-} ]] || count=20000
+[[ -z ${FATESPSYNC_TEST_FULL:-} ]] || count=8000
 for ((first = 1; first <= count; first += 300)); do
 	judge_mutants "$first" 300
 done
-echo "$n clean volumes of $count, $n_skipped of them not compared with mtools"
+echo "$n clean volumes of $count, $n_odd of them not compared with mtools"
 ((failures == 0)) || fail "$failures times"
