@@ -34,12 +34,12 @@ static char *scratch;
 	{"/startup.nsh", "33@44", NULL}
 
 static const struct cut_file foreign_files[] = {FOREIGN, {NULL, NULL, NULL}};
-/* What is put here before anything else is added makes the free space begin at cluster 330. */
+/* With what is there before the change, this makes the free space begin just before cluster 341. */
 static const struct cut_file foreign_up_to_straddle[] = {
-	FOREIGN, {"/filler.bin", "161280@45", NULL}, {NULL, NULL, NULL}};
+	FOREIGN, {"/filler.bin", "138240@45", NULL}, {NULL, NULL, NULL}};
 static const struct cut_file foreign_nearly_full[] = {
 	FOREIGN, {"/filler.bin", "49152@45", NULL}, {NULL, NULL, NULL}};
-/* 32 slots: label, 26 files, EFI, and ten files less one; "loader" and "mixed" just fit. */
+/* 32 slots: the label, EFI, and 28 files; "loader" and "mixed" just fit. */
 static const struct cut_file foreign_full_root[] = {
 	{"/EFI/Microsoft/Boot/bootmgfw.efi", "700@41", NULL},
 	ROOT_TEN(1), ROOT_TEN(2), ROOT(30), ROOT(31), ROOT(32), ROOT(33), ROOT(34), ROOT(35),
@@ -92,8 +92,8 @@ static const struct layout layouts[] = {
 	},
 	{
 		.name = "fragmented",
-		.shape = {.fat_bits = 12, .sector_size = 512, .cluster_sectors = 1, .n_clusters = 1200,
-			.n_fragments = 300, .gap = 1},
+		.shape = {.fat_bits = 12, .sector_size = 512, .cluster_sectors = 1, .n_clusters = 660,
+			.n_fragments = 300, .gap = 1}, /* no more room than in the gaps */
 		.foreign = foreign_files,
 		.grow = 14,
 		.nested_every = 5,
@@ -112,7 +112,6 @@ static const struct layout layouts[] = {
 		.shape = {.fat_bits = 12, .sector_size = 512, .cluster_sectors = 1, .n_clusters = 300,
 			.root_slots = 32},
 		.foreign = foreign_full_root,
-		.blank = true,
 		.grow = 14,
 		.nested_every = 3,
 		.nested_longer = 31,
