@@ -10,8 +10,8 @@
 
 /*
  * New versions of directories. A version is a list of entry sets, laid out one after the other
- * behind `.` and `..`; it is counted and given names, given clusters, and turned into bytes, in
- * that order. Everything below a new directory is new too, because `..` names the parent's cluster;
+ * behind `.` and `..`; it is given names and counted, given clusters, and turned into bytes, in that
+ * order. Everything below a new directory is new too, because `..` names the parent's cluster;
  * files keep their chains.
  */
 
@@ -158,7 +158,6 @@ static int assign_names(const struct fat_txn *txn, struct fat_item *dir, const c
 	return 0;
 }
 
-/* Also where there is no room: what is removed to make some would be gone when a name clashes. */
 static int name_children(const struct fat_txn *txn, struct fat_item *dir, const char *path)
 {
 	struct fat_nameset *names = fat_nameset_new();
@@ -168,13 +167,16 @@ static int name_children(const struct fat_txn *txn, struct fat_item *dir, const 
 	return r;
 }
 
+/* Names come before clusters: those that collide do so whether there is room or not. */
 static int count_dir(struct fat_txn *txn, struct fat_item *dir, const char *path)
 {
 	uint64_t slots = 2;
+	int r = name_children(txn, dir, path);
 
+	if (r < 0)
+		return r;
 	for (uint32_t i = 0; i < dir->n_children; i++) {
-		int r = fat_shadow_count(txn, dir->children[i].item, path);
-
+		r = fat_shadow_count(txn, dir->children[i].item, path);
 		if (r < 0)
 			return r;
 		slots += dir->children[i].item->n_slots;
@@ -186,7 +188,7 @@ static int count_dir(struct fat_txn *txn, struct fat_item *dir, const char *path
 	}
 	dir->n_dir_slots = (uint32_t)slots;
 	txn->needed_clusters += fat_clusters_for(txn->vol, slots * FAT_SLOT_LEN);
-	return name_children(txn, dir, path);
+	return 0;
 }
 
 int fat_shadow_count(struct fat_txn *txn, struct fat_item *item, const char *path)
@@ -211,25 +213,23 @@ static int take_clusters(struct fat_txn *txn, struct fat_item *item, uint64_t by
 	return 0;
 }
 
-static int layout_dir(struct fat_txn *txn, struct fat_item *dir, uint32_t parent_cluster,
-	const char *path)
+static int layout_dir(struct fat_txn *txn, struct fat_item *dir, uint32_t parent_cluster)
 {
 	int r = take_clusters(txn, dir, (uint64_t)dir->n_dir_slots * FAT_SLOT_LEN);
 
 	dir->parent_cluster = parent_cluster;
 	for (uint32_t i = 0; r == 0 && i < dir->n_children; i++)
-		r = fat_shadow_layout(txn, dir->children[i].item, dir->first_cluster, path);
+		r = fat_shadow_layout(txn, dir->children[i].item, dir->first_cluster);
 	return r;
 }
 
-int fat_shadow_layout(struct fat_txn *txn, struct fat_item *item, uint32_t parent_cluster,
-	const char *path)
+int fat_shadow_layout(struct fat_txn *txn, struct fat_item *item, uint32_t parent_cluster)
 {
 	if (item->laid_out)
 		return 0;
 	item->laid_out = true;
 	if (item->kind == FAT_ITEM_DIR)
-		return layout_dir(txn, item, parent_cluster, path);
+		return layout_dir(txn, item, parent_cluster);
 	if (item->kind == FAT_ITEM_FILE)
 		return take_clusters(txn, item, item->source ? item->source->size : 0);
 	return 0;

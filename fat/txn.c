@@ -218,8 +218,8 @@ static int layout_items(struct fat_txn *txn)
 	txn->counting = txn->needed_clusters > fat_space_map_clusters(txn->space);
 	for (uint32_t i = 0; r == 0 && !txn->counting && i < txn->n_ops; i++)
 		if (txn->ops[i].item)
-			r = fat_shadow_layout(txn, txn->ops[i].item, txn->ops[i].place.dir_cluster,
-				txn->ops[i].place.dir_path);
+			r = fat_shadow_layout(
+				txn, txn->ops[i].item, txn->ops[i].place.dir_cluster);
 	return r;
 }
 

@@ -100,14 +100,13 @@ int fat_txn_poll(const struct fat_txn *txn);
 /* ---- shadow.c ---- */
 
 /*
- * Add up the clusters that @item and all below it need, each item once, and give names. -EEXIST when
- * one is taken (reported).
+ * Give what is below @item names, and add up the clusters that it and all below it need, each item
+ * once.
  */
 int fat_shadow_count(struct fat_txn *txn, struct fat_item *item, const char *path);
 
 /* Give @item and all below it clusters; `..` of a directory names @parent_cluster. */
-int fat_shadow_layout(struct fat_txn *txn, struct fat_item *item, uint32_t parent_cluster,
-	const char *path);
+int fat_shadow_layout(struct fat_txn *txn, struct fat_item *item, uint32_t parent_cluster);
 
 /* The bytes of a laid-out directory, whole clusters. free() them. */
 int fat_shadow_bytes(const struct fat_txn *txn, const struct fat_item *dir, uint8_t **ret,

@@ -1013,6 +1013,21 @@ END_TEST
 
 /* The label is an entry of the root, but no file: mkfs.fat -n EFI and a directory EFI go together.
  */
+/* Somebody may want to make room first, and should know before that it would be in vain. */
+START_TEST(test_names_that_collide_are_refused_whether_there_is_room_or_not)
+{
+	struct test *t = new_test(_i);
+	struct fat_item *dir = new_dir(t, NULL, "LINUX      ");
+	uint32_t too_much = (free_clusters(t) + 1) * 512;
+
+	put(dir, new_file(t, "Same name", "SAMENA~1   ", too_much, 1));
+	put(dir, new_file(t, "same NAME", "SAMENA~2   ", 0, 0));
+	replace(t, "/EFI/Linux", dir);
+	expect_nothing_written(t, -EEXIST);
+	free_test(t);
+}
+END_TEST
+
 START_TEST(test_the_label_takes_no_name)
 {
 	struct test *t = new_test(_i);
@@ -2359,6 +2374,7 @@ static void add_names(Suite *suite)
 		test_a_name_that_is_there_in_other_case_is_refused,
 		test_a_name_without_alias_that_is_taken_is_refused,
 		test_two_equal_names_in_one_version_are_refused,
+		test_names_that_collide_are_refused_whether_there_is_room_or_not,
 		test_the_label_takes_no_name,
 	};
 
