@@ -320,6 +320,22 @@ test_an_ignored_signal_stays_ignored()
 	judge_next
 }
 
+# The message about a mirror that is none finds no reader.
+test_a_reader_that_went_stops_no_sync()
+{
+	local log
+
+	renew 12
+	exec {log}> >(:)
+	wait $!
+	STATUS=0
+	env --default-signal=PIPE "$FATESPSYNC" -q --primary="$PRIMARY" /dev/null "$MIRROR" \
+		2>&"$log" || STATUS=$?
+	exec {log}>&-
+	[[ $STATUS == 4 ]] || fail "exit $STATUS"
+	judge_next
+}
+
 # ---- while it waits for a lock ----
 
 # begin_waiting FILE ARGUMENT...: a run that waits for the lock of MIRROR, from when it has FILE

@@ -15,6 +15,7 @@ enum { N_NUMBERS = sizeof numbers / sizeof numbers[0] };
 /* A handler is given nothing but the signal's number; hence the program's only variables. */
 static struct fes_context *_Atomic watched;
 static atomic_int caught; /* the first signal, or 0 */
+static bool pipe_ignored; /* from the beginning */
 
 static void interrupt_watched(int number)
 {
@@ -47,6 +48,9 @@ void signals_watch(struct fes_context *context)
 	for (size_t i = 0; i < N_NUMBERS; i++)
 		if (!is_handled_by(numbers[i], SIG_IGN))
 			(void)sigaction(numbers[i], &action, NULL);
+	/* That nobody reads a message about one mirror is no reason to leave the others. */
+	pipe_ignored = is_handled_by(SIGPIPE, SIG_IGN);
+	(void)signal(SIGPIPE, SIG_IGN);
 }
 
 int signals_unwatch(void)
@@ -54,6 +58,8 @@ int signals_unwatch(void)
 	for (size_t i = 0; i < N_NUMBERS; i++)
 		if (is_handled_by(numbers[i], interrupt_watched))
 			(void)signal(numbers[i], SIG_DFL);
+	if (!pipe_ignored)
+		(void)signal(SIGPIPE, SIG_DFL);
 	return atomic_load(&caught);
 }
 

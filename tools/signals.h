@@ -8,6 +8,7 @@
 /*
  * From now on the first of these signals interrupts what is done with @context (fes_interrupt());
  * the second ends the program at once. One that was ignored stays so, as nohup(1) wants it.
+ * SIGPIPE is ignored meanwhile: who reads the messages may go, the mirrors are dealt with.
  */
 void signals_watch(struct fes_context *context);
 
