@@ -252,6 +252,7 @@ static bool try_drop(struct fault_bench *bench, const struct way *way, uint64_t 
 
 static const struct way drop_once = {"lost write", TESTDEV_WRITE, FAULT_DROP, false};
 static const struct way drop_all = {"lost write", TESTDEV_WRITE, FAULT_DROP, true};
+static const struct way tear_once = {"write of which half is lost", TESTDEV_WRITE, FAULT_TEAR, false};
 static const struct way flip_once = {"changed write", TESTDEV_WRITE, FAULT_FLIP, false};
 
 START_TEST(test_lost_writes_are_noticed_or_harmless)
@@ -262,6 +263,8 @@ START_TEST(test_lost_writes_are_noticed_or_harmless)
 	for (uint64_t nth = 1; try_drop(bench, &drop_once, nth); nth += step)
 		;
 	for (uint64_t nth = 1; try_drop(bench, &drop_all, nth); nth += step)
+		;
+	for (uint64_t nth = 1; try_drop(bench, &tear_once, nth); nth += step)
 		;
 }
 END_TEST

@@ -238,6 +238,9 @@ static int faultdev_write(void *impl, uint64_t offset, const void *buf, size_t l
 		return write_late(dev, offset, buf, len);
 	case FAULT_DROP:
 		return 0;
+	case FAULT_TEAR:
+		(void)write_half(dev, offset, buf, len);
+		return 0;
 	case FAULT_FLIP:
 		return write_flipped(dev, offset, buf, len);
 	case FAULT_ERROR:

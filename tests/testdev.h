@@ -44,6 +44,7 @@ enum fault_kind {
 	FAULT_HALF,  /* a write does its first half (in whole sectors), then FAULT_ERROR */
 	FAULT_LATE,  /* the call does all that it should, then FAULT_ERROR */
 	FAULT_DROP,  /* a write or flush does nothing and returns 0: a lying device */
+	FAULT_TEAR,  /* a write does its first half (in whole sectors) and returns 0 */
 	FAULT_FLIP,  /* a read or write returns 0 but the first bit of its data is flipped */
 };
 
