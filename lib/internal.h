@@ -388,6 +388,24 @@ void fes_lock_pause(unsigned *left_ms);
  */
 int fes_lock_wait(struct fes_context *context, const char *path, bool exclusive);
 
+/* ---- resolve.c ---- */
+
+/* Finds out what the names of mirrors stand for, each in a thread of its own. */
+struct fes_resolver;
+
+/* @mirrors are borrowed. Returns 0 or -ENOMEM. */
+int fes_resolver_start(struct fes_context *context, struct fes_mirror *mirrors, size_t n,
+	struct fes_resolver **ret);
+
+/*
+ * Wait up to @wait_ms milliseconds for all, then put what was found so far into the mirrors: spec and
+ * resolved, or a refusal (logged). Returns how many are still unknown.
+ */
+size_t fes_resolver_collect(struct fes_resolver *resolver, unsigned wait_ms);
+
+/* Wait for what is still under way, and forget it. */
+void fes_resolver_stop(struct fes_resolver *resolver);
+
 /* ---- holder.c ---- */
 
 /* The process that holds the lock of @path, or 0 when that cannot be found out. */

@@ -19,9 +19,13 @@ struct fes_sync {
 	unsigned flags;
 	struct fes_mirror *mirrors;
 	size_t n_mirrors;
+	struct fes_resolver *resolver; /* while it runs */
 	struct fes_locks locks;
 	bool ran;
 };
+
+/* Mirrors whose disks take longer than GRACE_MS to say what they are come after the others. */
+enum { GRACE_MS = 2000, SLICE_MS = 50 };
 
 int fes_sync_new(struct fes_context *context, struct fes_sync **ret)
 {
@@ -129,19 +133,6 @@ static void log_message(void *userdata, const char *message)
 	fes_log(userdata, FES_LOG_ERROR, "%s", message);
 }
 
-struct resolving {
-	struct fes_context *context;
-	struct fes_mirror *mirror;
-};
-
-static void log_refusal(void *userdata, const char *message)
-{
-	struct resolving *resolving = userdata;
-
-	fes_log(resolving->context, FES_LOG_ERROR, "%s", message);
-	fes_mirror_refuse(resolving->mirror, message);
-}
-
 /* A reason that is known already has been logged. */
 static void refuse(struct fes_context *context, struct fes_mirror *mirror, const char *why)
 {
@@ -154,19 +145,6 @@ static void refuse(struct fes_context *context, struct fes_mirror *mirror, const
 	fes_log(context, FES_LOG_ERROR, "%s", text ? text : why);
 	fes_mirror_refuse(mirror, text ? text : why);
 	free(text);
-}
-
-static void resolve_mirrors(struct fes_sync *sync)
-{
-	for (size_t i = 0; i < sync->n_mirrors; i++) {
-		struct fes_mirror *mirror = &sync->mirrors[i];
-		struct resolving resolving = {sync->context, mirror};
-		int r = fes_spec_resolve(mirror->spec_text, log_refusal, &resolving, &mirror->spec);
-
-		mirror->resolved = r == 0;
-		if (r < 0)
-			refuse(sync->context, mirror, strerror(-r));
-	}
 }
 
 /* Which of two names of one mirror was a slip cannot be known, so none of them is touched. */
@@ -188,12 +166,19 @@ static void refuse_twins(struct fes_sync *sync)
 				continue;
 			refuse(sync->context, a,
 				"this mirror is named more than once; name it once");
-			fes_mirror_refuse(b, a->message ? a->message : "named more than once");
+			if (b->state == 0)
+				fes_mirror_refuse(b, a->message ? a->message : "named more than once");
 		}
 	}
 }
 
-/* Try to lock the primary, and the mirrors that nothing was done about yet. */
+/* Nothing was done about it yet, and it is known what it is. */
+static bool is_ready(const struct fes_mirror *mirror)
+{
+	return mirror->state == 0 && mirror->resolved;
+}
+
+/* Try to lock the primary, and the mirrors that are ready. */
 static int take_locks(struct fes_sync *sync, bool report_held)
 {
 	size_t n = sync->n_mirrors + 1;
@@ -204,7 +189,7 @@ static int take_locks(struct fes_sync *sync, bool report_held)
 		return -ENOMEM;
 	requests[sync->n_mirrors].spec = &sync->primary_spec;
 	for (size_t i = 0; i < sync->n_mirrors; i++) {
-		if (sync->mirrors[i].state == 0)
+		if (is_ready(&sync->mirrors[i]))
 			requests[i].spec = &sync->mirrors[i].spec;
 		requests[i].exclusive = !(sync->flags & FES_SYNC_DRY_RUN);
 	}
@@ -335,6 +320,14 @@ static bool any_left(const struct fes_sync *sync)
 	return false;
 }
 
+static bool any_ready(const struct fes_sync *sync)
+{
+	for (size_t i = 0; i < sync->n_mirrors; i++)
+		if (is_ready(&sync->mirrors[i]))
+			return true;
+	return false;
+}
+
 static bool any_locked(const struct fes_sync *sync)
 {
 	for (size_t i = 0; i < sync->n_mirrors; i++)
@@ -374,18 +367,38 @@ static int run_round(struct fes_sync *sync, struct fes_run *run, bool last)
 	return r;
 }
 
-/* Round after round until all are dealt with, or the time is up. */
+/* Wait for what the names stand for, not for long. Returns how many are still unknown. */
+static size_t resolve_mirrors(struct fes_sync *sync, unsigned wait_ms)
+{
+	size_t unknown = fes_resolver_collect(sync->resolver, SLICE_MS);
+
+	for (unsigned ms = SLICE_MS; ms < wait_ms && unknown > 0; ms += SLICE_MS)
+		if (fes_poll(sync->context) == 0)
+			unknown = fes_resolver_collect(sync->resolver, SLICE_MS);
+	refuse_twins(sync);
+	return unknown;
+}
+
+/*
+ * Round after round until all are dealt with, or the time for locks is up and it is known of all what
+ * they are.
+ */
 static int run_rounds(struct fes_sync *sync, struct fes_run *run)
 {
 	unsigned left_ms = fes_lock_patience(sync->context);
+	size_t unknown = resolve_mirrors(sync, GRACE_MS);
 
 	for (;;) {
 		bool last = left_ms == 0;
 		int r = run_round(sync, run, last);
 
-		if (last || (r < 0 && r != -EAGAIN) || (r == 0 && !any_left(sync)))
+		if ((r < 0 && r != -EAGAIN) || (r == 0 && !any_left(sync)))
 			return r;
-		fes_lock_pause(&left_ms);
+		if (last && (r < 0 || unknown == 0))
+			return r;
+		if (!last && (r < 0 || any_ready(sync)))
+			fes_lock_pause(&left_ms);
+		unknown = resolve_mirrors(sync, unknown > 0 ? SLICE_MS : 0);
 	}
 }
 
@@ -398,9 +411,18 @@ static const char *why_left(int r)
 		return interrupted;
 	case ENOMEM:
 		return "out of memory";
-	default:
+	case ESTALE:
+	case EAGAIN:
 		return "the primary was changed or locked while this one was waited for; run again";
+	default:
+		return "the primary could not be read again; nothing was written to this one";
 	}
+}
+
+/* Whether it was the primary that failed, and not just its time. */
+static bool is_failure(int r)
+{
+	return r < 0 && r != -ESTALE && r != -EAGAIN && r != -ECANCELED;
 }
 
 /* A primary that cannot be read through fails the run, unless a mirror could do without that part. */
@@ -412,7 +434,10 @@ static int run_all(struct fes_sync *sync)
 	if (!run.digester)
 		return r;
 	refuse_rest(sync, why_left(r));
-	r = any_written(sync) ? 0 : fes_digester_error(run.digester);
+	if (!is_failure(r))
+		r = fes_digester_error(run.digester);
+	if (any_written(sync))
+		r = 0;
 	fes_digester_stop(run.digester);
 	return r;
 }
@@ -424,9 +449,11 @@ static int run_once(struct fes_sync *sync)
 
 	if (r < 0)
 		return r;
-	resolve_mirrors(sync);
-	refuse_twins(sync);
+	r = fes_resolver_start(sync->context, sync->mirrors, sync->n_mirrors, &sync->resolver);
+	if (r < 0)
+		return r;
 	r = run_all(sync);
+	fes_resolver_stop(sync->resolver);
 	if (r == -ECANCELED)
 		refuse_rest(sync, interrupted);
 	if (sync->primary)

@@ -23,6 +23,7 @@ enum {
 
 static struct stand_in {
 	const char *path;
+	struct fault_disk *disk;
 	struct blkdev *dev; /* NULL: handed out */
 	unsigned n_opened;
 } stand_ins[BENCH_MIRRORS + 1];
@@ -39,8 +40,13 @@ int __wrap_blkdev_open_path(
 	for (size_t i = 0; i < n_stand_ins; i++) {
 		struct stand_in *in = &stand_ins[i];
 
-		if (strcmp(in->path, path) != 0 || in->n_opened++ == 0)
+		if (strcmp(in->path, path) != 0)
 			continue;
+		if (in->n_opened++ == 0) {
+			if (in->disk->hook)
+				in->disk->hook(in->disk->userdata, 0, 0);
+			break;
+		}
 		cut_require(in->dev != NULL, "a volume is opened once");
 		*ret = in->dev;
 		in->dev = NULL;
@@ -204,7 +210,7 @@ static void put_stand_in(
 		stack->below[n_stand_ins] = dev;
 		cut_require(faultdev_new(stack->below[n_stand_ins], fault, &dev) == 0, "faultdev");
 	}
-	stand_ins[n_stand_ins++] = (struct stand_in){.path = path, .dev = dev};
+	stand_ins[n_stand_ins++] = (struct stand_in){.path = path, .disk = disk, .dev = dev};
 }
 
 static void drop_stand_ins(const struct stack *stack)

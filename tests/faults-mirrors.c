@@ -28,8 +28,7 @@ static void note_end(void *userdata, unsigned op, uint64_t nth)
 {
 	struct gate *gate = userdata;
 
-	(void)nth;
-	if (op != 0)
+	if (op != 0 || nth == 0)
 		return;
 	(void)pthread_mutex_lock(&gate->lock);
 	gate->n_ended++;
@@ -146,6 +145,19 @@ START_TEST(test_a_dead_mirror_holds_no_other_back)
 }
 END_TEST
 
+/* Already what it is takes its time to be found out. */
+START_TEST(test_a_mirror_that_does_not_say_what_it_is_holds_no_other_back)
+{
+	struct fault_bench *bench =
+		fault_bench_new(fault_subject_find("changes on FAT12"), BENCH_MIRRORS);
+	struct cut_image expected = image_without_fault(bench);
+
+	ck_assert(try_dead(bench, (size_t)_i, 0, 0, true, &expected));
+	free(expected.bytes);
+	fault_bench_free(bench);
+}
+END_TEST
+
 /* ---- what is no volume at all ---- */
 
 static void put_nothing(const char *path)
@@ -203,6 +215,8 @@ void faults_add_mirror_cases(Suite *suite)
 
 	tcase_set_timeout(tc, 120);
 	tcase_add_loop_test(tc, test_a_dead_mirror_holds_no_other_back, 0, 3);
+	tcase_add_loop_test(tc, test_a_mirror_that_does_not_say_what_it_is_holds_no_other_back, 0,
+		BENCH_MIRRORS);
 	tcase_add_loop_test(tc, test_what_is_no_volume_stops_no_other_mirror, 0, 5);
 	suite_add_tcase(suite, tc);
 }

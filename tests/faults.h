@@ -65,8 +65,8 @@ struct fault_disk {
 	size_t n, room;
 	size_t n_durable; /* of them, flushed */
 	/*
-	 * Called before each TESTDEV_* with how manieth of its kind it is, from 1, and with 0 and 1
-	 * when the device is closed; NULL: not.
+	 * Called before each TESTDEV_* with how manieth of its kind it is, from 1; with 0 and 1 when
+	 * the device is closed; with 0 and 0 when it is opened to find out what it is. NULL: not.
 	 */
 	void (*hook)(void *userdata, unsigned op, uint64_t nth);
 	void *userdata;
