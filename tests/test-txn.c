@@ -1681,14 +1681,20 @@ static void fill_free_clusters(struct test *t, uint32_t n)
 		}
 }
 
+/* @n_full: files that, with the dots, take a cluster's slots. */
+static void fill_work(struct test *t, int n_full)
+{
+	fixture_do(t->f, "mmd -i x.img ::/full");
+	fill_dir(t, "/full", n_full);
+	fill_free_clusters(t, 100);
+	fixture_do(t->f, "true"); /* what fixture_reset() brings back */
+}
+
 static struct test *new_work(int type)
 {
 	struct test *t = new_test(type);
 
-	fixture_do(t->f, "mmd -i x.img ::/full");
-	fill_dir(t, "/full", 14);
-	fill_free_clusters(t, 100);
-	fixture_do(t->f, "true"); /* what fixture_reset() brings back */
+	fill_work(t, 14);
 	return t;
 }
 
@@ -1956,6 +1962,22 @@ START_TEST(test_a_lost_write_is_noticed_before_the_commit)
 	end(t);
 	while (run_lying(t, FAULT_DROP, nth))
 		nth += _i == 2 ? 5 : 1;
+	ck_assert_uint_gt(nth, 15);
+	free_test(t);
+}
+END_TEST
+
+/* Clusters of several sectors, of which the first ones get through. */
+START_TEST(test_half_a_lost_write_is_noticed_before_the_commit)
+{
+	struct test *t = test_on(
+		fixture_new_mkfs("-F 12 -s 4 x.img 1024", files, sizeof files / sizeof *files));
+	uint64_t nth = 1;
+
+	fill_work(t, 62);
+	end(t);
+	while (run_lying(t, FAULT_TEAR, nth))
+		nth++;
 	ck_assert_uint_gt(nth, 15);
 	free_test(t);
 }
@@ -2448,11 +2470,13 @@ static void add_faults(Suite *suite)
 		test_any_failing_read_leaves_a_sound_volume,
 		test_any_failing_barrier_leaves_a_sound_volume,
 	};
+	const TTest *const halves[] = {test_half_a_lost_write_is_noticed_before_the_commit};
 	const TTest *const links[] = {test_a_lost_link_is_noticed};
 	const TTest *const cuts[] = {test_power_may_be_cut_at_any_write};
 	const TTest *const fat12[] = {test_a_directory_grows_at_an_entry_in_two_sectors};
 
 	add_case(suite, "faults", tests, sizeof(tests) / sizeof(*tests), FIXTURE_N_TYPES);
+	add_case(suite, "half writes", halves, 1, 1);
 	add_case(suite, "links", links, 1, 2 * FIXTURE_N_TYPES);
 	add_case(suite, "power cuts", cuts, 1, 2);
 	add_case(suite, "FAT12", fat12, 1, 1);
