@@ -1146,6 +1146,21 @@ START_TEST(test_other_attributes_of_a_directory_are_one_touch)
 }
 END_TEST
 
+/* The new version below alone would leave the directory's own entry as it was. */
+START_TEST(test_other_attributes_of_a_directory_go_with_what_changed_below)
+{
+	struct test *t = new_common();
+
+	fixture_do(t->primary.f, "echo other >x; mcopy -o -i x.img x ::/EFI/Linux/sub/deep/c.efi; "
+				 "mattrib +h -i x.img ::/EFI/Linux/sub");
+	expect_and_settle(t, "payload: rebuild /EFI/Linux/sub\n"
+			     "touched /EFI/Linux/sub\n"
+			     "contents /EFI/Linux/sub/deep/c.efi\n");
+	ck_assert_uint_ne(fixture_find(t->mirror.f, "/EFI/Linux/sub").attributes & 2, 0);
+	free_test(t);
+}
+END_TEST
+
 /* Of /EFI only the way through it matters. */
 START_TEST(test_attributes_of_a_parent_are_its_volumes_own)
 {
@@ -1390,6 +1405,7 @@ static void add_entries(Suite *suite)
 	const TTest *const tests[] = {
 		test_other_attributes_write_no_data,
 		test_other_attributes_of_a_directory_are_one_touch,
+		test_other_attributes_of_a_directory_go_with_what_changed_below,
 		test_attributes_of_a_parent_are_its_volumes_own,
 		test_an_access_date_is_no_change,
 		test_leftovers_of_long_names_are_tidied_up,
