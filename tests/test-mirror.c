@@ -5,6 +5,7 @@
 #include <config.h>
 
 #include <check.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,6 +26,7 @@ struct test {
 	struct fes_digester *digester;
 	struct fault fault; /* of the mirror */
 	char message[1024]; /* the last one */
+	bool two_steps;     /* it was told that what goes is removed first */
 };
 
 static const struct fixture_file new_files[] = {
@@ -41,6 +43,7 @@ static void take_message(void *userdata, enum fes_log_level level, const char *m
 	struct test *t = userdata;
 
 	(void)level;
+	t->two_steps |= strstr(message, "removing first") != NULL;
 	(void)snprintf(t->message, sizeof t->message, "%s", message);
 }
 
@@ -64,18 +67,42 @@ static void open_primary(struct test *t)
 	ck_assert_int_eq(fes_digester_start(t->tree, &t->digester), 0);
 }
 
-static struct test *new_test(void)
+static struct test *test_with(struct fixture *primary, struct fixture *mirror)
 {
 	struct test *t = calloc(1, sizeof *t);
 
 	ck_assert_ptr_nonnull(t);
-	t->primary = fixture_new(FAT16, new_files, sizeof new_files / sizeof *new_files);
-	t->mirror = fixture_new(FAT12, old_files, sizeof old_files / sizeof *old_files);
+	t->primary = primary;
+	t->mirror = mirror;
 	ck_assert_int_eq(fes_new(&t->context), 0);
 	fes_set_log(t->context, take_message, t);
 	ck_assert_int_eq(fes_managed_init(&t->managed), 0);
 	open_primary(t);
 	return t;
+}
+
+#define COUNT(array) (sizeof(array) / sizeof *(array))
+
+static struct test *new_test(void)
+{
+	return test_with(fixture_new(FAT16, new_files, COUNT(new_files)),
+		fixture_new(FAT12, old_files, COUNT(old_files)));
+}
+
+/* The mirror has room for one of the large files only: the old one goes first. */
+static struct test *new_tight(void)
+{
+	static const struct fixture_file primary[] = {
+		{.path = "/EFI/Linux/kernel.efi", .size = 3000, .seed = 1},
+		{.path = "/EFI/Linux/new.efi", .size = 300000, .seed = 3},
+	};
+	static const struct fixture_file mirror[] = {
+		{.path = "/EFI/Linux/kernel.efi", .size = 3000, .seed = 2},
+		{.path = "/EFI/Linux/old.efi", .size = 300000, .seed = 4},
+	};
+
+	return test_with(fixture_new(FAT16, primary, COUNT(primary)),
+		fixture_new_mkfs("-F 12 -s 1 x.img 400", mirror, COUNT(mirror)));
 }
 
 static void free_test(struct test *t)
@@ -114,12 +141,17 @@ static enum fes_mirror_state sync_mirror(struct test *t)
 }
 
 /* Nothing was committed, and @reason was told. */
-static void expect_stop(struct test *t, const char *reason)
+static void expect_state(struct test *t, enum fes_mirror_state state, const char *reason)
 {
-	ck_assert_int_eq(sync_mirror(t), FES_MIRROR_FAILED);
+	ck_assert_int_eq(sync_mirror(t), state);
 	ck_assert_msg(strstr(t->message, reason) != NULL, "%s", t->message);
 	(void)fixture_check(t->mirror);
 	fixture_expect_file(t->mirror, "/EFI/Linux/kernel.efi", 3000, 2);
+}
+
+static void expect_stop(struct test *t, const char *reason)
+{
+	expect_state(t, FES_MIRROR_FAILED, reason);
 }
 
 static uint8_t *kernel_bytes(struct test *t)
@@ -141,17 +173,48 @@ START_TEST(test_a_mirror_becomes_equal)
 }
 END_TEST
 
-/* Since the tree was read, a file got another time. */
-START_TEST(test_a_primary_whose_entries_change_is_noticed)
+START_TEST(test_a_mirror_without_room_becomes_equal_in_two_steps)
 {
-	struct test *t = new_test();
+	struct test *t = new_tight();
+
+	ck_assert_int_eq(sync_mirror(t), FES_MIRROR_SYNCED);
+	ck_assert(t->two_steps);
+	fixture_judge(t->mirror);
+	fixture_expect_file(t->mirror, "/EFI/Linux/new.efi", 300000, 3);
+	free_test(t);
+}
+END_TEST
+
+/* Since the tree was read, the kernel got another time. */
+static void touch_kernel(struct test *t)
+{
 	struct fat_entry dir = fixture_find(t->primary, "/EFI/Linux");
 	struct fat_entry file = fixture_find(t->primary, "/EFI/Linux/kernel.efi");
 	uint8_t *slot = t->primary->bytes + fat_cluster_offset(t->volume->fat, dir.first_cluster) +
 		(size_t)file.short_slot * FAT_SLOT_LEN;
 
 	slot[offsetof(struct fat_short_slot, write_time)] ^= 0x20;
+}
+
+START_TEST(test_a_primary_whose_entries_change_is_noticed)
+{
+	struct test *t = new_test();
+
+	touch_kernel(t);
 	expect_stop(t, "changed while it was read");
+	free_test(t);
+}
+END_TEST
+
+/* The first step removes what the primary may have again by now. */
+START_TEST(test_a_primary_that_changes_is_noticed_before_anything_is_removed)
+{
+	struct test *t = new_tight();
+
+	touch_kernel(t);
+	expect_state(t, FES_MIRROR_REFUSED, "changed while it was read");
+	ck_assert(t->two_steps);
+	fixture_expect_file(t->mirror, "/EFI/Linux/old.efi", 300000, 4);
 	free_test(t);
 }
 END_TEST
@@ -209,7 +272,9 @@ int main(void)
 	if (!fixture_tools())
 		return 77;
 	tcase_add_test(tc, test_a_mirror_becomes_equal);
+	tcase_add_test(tc, test_a_mirror_without_room_becomes_equal_in_two_steps);
 	tcase_add_test(tc, test_a_primary_whose_entries_change_is_noticed);
+	tcase_add_test(tc, test_a_primary_that_changes_is_noticed_before_anything_is_removed);
 	tcase_add_test(tc, test_a_primary_whose_table_changes_is_noticed);
 	tcase_add_test(tc, test_contents_that_change_before_they_are_copied_are_noticed);
 	tcase_add_test(tc, test_contents_that_the_mirror_loses_are_noticed);
