@@ -2223,7 +2223,7 @@ static int full_is_there(struct fat_volume *vol)
  * The FAT12 entry of cluster 341 lies in two sectors; here it is the directory's last cluster,
  * and half a link leads anywhere.
  */
-START_TEST(test_a_directory_grows_at_an_entry_in_two_sectors)
+static struct test *new_full_at_341(void)
 {
 	static const struct fixture_file filler[] = {
 		{.path = "/filler", .size = 339 * 512, .seed = 1}};
@@ -2232,9 +2232,40 @@ START_TEST(test_a_directory_grows_at_an_entry_in_two_sectors)
 	fixture_do(t->f, "mmd -i x.img ::/full");
 	fill_dir(t, "/full", 14);
 	ck_assert_uint_eq(fixture_find(t->f, "/full").first_cluster, 341);
+	return t;
+}
+
+START_TEST(test_a_directory_grows_at_an_entry_in_two_sectors)
+{
+	struct test *t = new_full_at_341();
+
 	ck_assert_uint_gt(cut_everywhere(t, plan_one_more, full_is_there), 8);
 	fixture_judge(t->f);
 	fixture_expect_file(t->f, "/full/ONEMORE", 10, 7);
+	free_test(t);
+}
+END_TEST
+
+/*
+ * All of 0xFF8 to 0xFFF end a chain, but half a link is harmless only where 0xFFF was. What one FAT
+ * copy has there says nothing about the other.
+ */
+START_TEST(test_a_directory_does_not_grow_at_another_end_mark_in_two_sectors)
+{
+	struct test *t = new_full_at_341();
+	uint64_t copy = t->vol->geo.fat_offset + (uint64_t)_i * t->vol->geo.fat_size;
+	uint8_t *low = t->f->bytes + copy + 511;
+	struct fat_space space;
+
+	*low = (uint8_t)((*low & 0x0f) | 0x80); /* of 0xFF8 */
+	end(t);
+	begin(t);
+	plan_one_more(t);
+	t->trace.ops = TESTDEV_WRITE | TESTDEV_FLUSH;
+	ck_assert_int_eq(fat_txn_layout(t->txn, &space), -ENOSPC);
+	ck_assert_uint_le(space.needed, space.free);
+	ck_assert_ptr_nonnull(strstr(t->f->messages, "test: /full: the directory is full"));
+	ck_assert_ptr_null(t->trace.text);
 	free_test(t);
 }
 END_TEST
@@ -2474,12 +2505,15 @@ static void add_faults(Suite *suite)
 	const TTest *const links[] = {test_a_lost_link_is_noticed};
 	const TTest *const cuts[] = {test_power_may_be_cut_at_any_write};
 	const TTest *const fat12[] = {test_a_directory_grows_at_an_entry_in_two_sectors};
+	const TTest *const end_marks[] = {
+		test_a_directory_does_not_grow_at_another_end_mark_in_two_sectors};
 
 	add_case(suite, "faults", tests, sizeof(tests) / sizeof(*tests), FIXTURE_N_TYPES);
 	add_case(suite, "half writes", halves, 1, 1);
 	add_case(suite, "links", links, 1, 2 * FIXTURE_N_TYPES);
 	add_case(suite, "power cuts", cuts, 1, 2);
 	add_case(suite, "FAT12", fat12, 1, 1);
+	add_case(suite, "end marks", end_marks, 1, 2);
 }
 
 int main(void)
