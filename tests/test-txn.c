@@ -2049,6 +2049,38 @@ START_TEST(test_a_lost_link_is_noticed)
 }
 END_TEST
 
+/* Its writes: the commit, the two FAT copies, FSInfo. */
+static int run_removal(struct test *t, uint64_t lost)
+{
+	int r;
+
+	fixture_reset(t->f);
+	begin(t);
+	remove_at(t, "/foreign.txt");
+	t->fault = (struct fault){.ops = TESTDEV_WRITE, .kind = FAULT_DROP, .nth = lost};
+	r = run_work(t);
+	end(t);
+	return r;
+}
+
+/* With a free count in FSInfo that only a release which is whole makes true. */
+START_TEST(test_a_lost_release_is_noticed_and_nothing_written_after_it)
+{
+	struct test *t = new_test(2);
+
+	end(t);
+	ck_assert_int_eq(run_removal(t, 0), 0);
+	ck_assert_uint_eq(t->fault.n_calls, 4);
+	for (uint64_t lost = 2; lost <= 3; lost++) {
+		ck_assert_int_eq(run_removal(t, lost), -EIO);
+		ck_assert_uint_eq(t->fault.n_calls, 3);
+		ck_assert(!fixture_has(t->f, "/foreign.txt"));
+		tidy_up(t);
+	}
+	free_test(t);
+}
+END_TEST
+
 /* Returns whether there was an nth call. */
 static bool run_failing(struct test *t, enum fault_kind kind, unsigned ops, uint64_t nth)
 {
@@ -2503,6 +2535,8 @@ static void add_faults(Suite *suite)
 	};
 	const TTest *const halves[] = {test_half_a_lost_write_is_noticed_before_the_commit};
 	const TTest *const links[] = {test_a_lost_link_is_noticed};
+	const TTest *const release[] = {
+		test_a_lost_release_is_noticed_and_nothing_written_after_it};
 	const TTest *const cuts[] = {test_power_may_be_cut_at_any_write};
 	const TTest *const fat12[] = {test_a_directory_grows_at_an_entry_in_two_sectors};
 	const TTest *const end_marks[] = {
@@ -2511,6 +2545,7 @@ static void add_faults(Suite *suite)
 	add_case(suite, "faults", tests, sizeof(tests) / sizeof(*tests), FIXTURE_N_TYPES);
 	add_case(suite, "half writes", halves, 1, 1);
 	add_case(suite, "links", links, 1, 2 * FIXTURE_N_TYPES);
+	add_case(suite, "release", release, 1, 1);
 	add_case(suite, "power cuts", cuts, 1, 2);
 	add_case(suite, "FAT12", fat12, 1, 1);
 	add_case(suite, "end marks", end_marks, 1, 2);
