@@ -78,6 +78,37 @@ int fes_contents_probe(int fd, uint64_t offset, uint64_t size, char *type, size_
 	return r;
 }
 
+static int look_up_tag(blkid_probe probe, int fd, uint64_t offset, uint64_t size, const char *tag,
+	char *value, size_t len)
+{
+	const char *found;
+
+	if (blkid_probe_set_device(probe, fd, (blkid_loff_t)offset, (blkid_loff_t)size) < 0)
+		return 0;
+	if (blkid_probe_enable_superblocks(probe, 1) < 0 ||
+		blkid_probe_set_superblocks_flags(probe, BLKID_SUBLKS_UUID | BLKID_SUBLKS_LABEL) < 0)
+		return -ENOMEM;
+	if (blkid_do_safeprobe(probe) == 0 &&
+		blkid_probe_lookup_value(probe, tag, &found, NULL) == 0)
+		(void)snprintf(value, len, "%s", found);
+	return 0;
+}
+
+int fes_contents_tag(int fd, uint64_t offset, uint64_t size, const char *tag, char *value,
+	size_t len)
+{
+	blkid_probe probe;
+	int r;
+
+	value[0] = '\0';
+	probe = blkid_new_probe();
+	if (!probe)
+		return -ENOMEM;
+	r = look_up_tag(probe, fd, offset, size, tag, value, len);
+	blkid_free_probe(probe);
+	return r;
+}
+
 static const char *article(const char *word)
 {
 	return strchr("aeiouAEIOU", word[0]) ? "an" : "a";

@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "lib/internal.h"
 
@@ -25,6 +26,7 @@ int fes_new(struct fes_context **ret)
 		free(context);
 		return -ENOMEM;
 	}
+	(void)pthread_mutex_init(&context->host.lock, NULL);
 	context->timeout_seconds = DEFAULT_TIMEOUT;
 	*ret = context;
 	return 0;
@@ -34,6 +36,12 @@ void fes_free(struct fes_context *context)
 {
 	if (!context)
 		return;
+	fes_host_forget(&context->host);
+	(void)pthread_mutex_destroy(&context->host.lock);
+	for (size_t i = 0; i < context->host.n_disks; i++)
+		free(context->host.disks[i]);
+	free(context->host.disks);
+	free(context->host.root);
 	(void)pthread_mutex_destroy(&context->log_lock);
 	free(context);
 }
@@ -47,6 +55,33 @@ void fes_set_log(struct fes_context *context, fes_log_fn fn, void *userdata)
 void fes_set_timeout(struct fes_context *context, unsigned seconds)
 {
 	context->timeout_seconds = seconds;
+}
+
+int fes_add_disk(struct fes_context *context, const char *path)
+{
+	struct fes_host *host = &context->host;
+	char **disks = realloc(host->disks, (host->n_disks + 1) * sizeof *disks);
+	char *copy = strdup(path);
+
+	if (disks)
+		host->disks = disks;
+	if (!disks || !copy) {
+		free(copy);
+		return -ENOMEM;
+	}
+	disks[host->n_disks++] = copy;
+	return 0;
+}
+
+int fes_set_root(struct fes_context *context, const char *root)
+{
+	char *copy = strdup(root);
+
+	if (!copy)
+		return -ENOMEM;
+	free(context->host.root);
+	context->host.root = copy;
+	return 0;
 }
 
 void fes_interrupt(struct fes_context *context)

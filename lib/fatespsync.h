@@ -26,6 +26,13 @@ struct fes_sync;
 struct fes_mirror;
 struct fes_change;
 
+enum fes_partition_kind {
+	FES_PARTITION_NONE = 0,     /* a volume that fills a disk or image */
+	FES_PARTITION_OTHER = 1,
+	FES_PARTITION_ESP = 2,      /* EFI System Partition */
+	FES_PARTITION_XBOOTLDR = 3, /* Extended Boot Loader Partition */
+};
+
 enum fes_log_level {
 	FES_LOG_ERROR = 1,   /* something was refused or failed; names volume, path and reason */
 	FES_LOG_WARNING = 2, /* worth knowing, nothing failed */
@@ -51,6 +58,19 @@ void fes_set_log(struct fes_context *context, fes_log_fn fn, void *userdata);
  * free are synced before.
  */
 void fes_set_timeout(struct fes_context *context, unsigned seconds);
+
+/*
+ * Look for partitions on the disk or disk image @path only, and on those that were added before,
+ * instead of on all disks of the machine. Paths that are given for a volume are not affected.
+ * Returns 0 or -ENOMEM.
+ */
+int fes_add_disk(struct fes_context *context, const char *path);
+
+/*
+ * Put @root before /sys, /proc and mount points. For tests, which have no machine of their own.
+ * Returns 0 or -ENOMEM.
+ */
+int fes_set_root(struct fes_context *context, const char *root);
 
 /*
  * Ask fes_sync_run(), and whatever waits for a lock, to stop at the next safe point, now and as

@@ -18,6 +18,7 @@ struct fes_context {
 	void *log_userdata;
 	pthread_mutex_t log_lock; /* one call back at a time */
 	unsigned timeout_seconds;
+	struct fes_host host;
 	atomic_bool interrupted;
 };
 
@@ -347,7 +348,7 @@ int fes_apply_removals(const struct fes_apply *apply);
 /* ---- same.c ---- */
 
 /* Whether two volumes are, or overlap in, the same device or file, whatever their paths. */
-bool fes_spec_same(const struct fes_spec *a, const struct fes_spec *b);
+bool fes_spec_same(const char *root, const struct fes_spec *a, const struct fes_spec *b);
 
 /* ---- lock.c ---- */
 

@@ -12,11 +12,16 @@
 
 #include "lib/spec.h"
 
-/* UEFI Specification 2.10, sections 5.3.3 and 5.2.2: the ESP's type in a GPT and in an MBR. */
+/*
+ * The types in a GPT and in an MBR. The ESP: UEFI Specification 2.10, sections 5.3.3 and 5.2.2.
+ * XBOOTLDR: UAPI.1 Boot Loader Specification, "The Partitions".
+ */
 static const char esp_guid[] = "c12a7328-f81f-11d2-ba4b-00a0c93ec93b";
+static const char xbootldr_guid[] = "bc13c2ff-59e6-4262-a352-b275fd6f7172";
 
 enum {
 	MBR_TYPE_ESP = 0xef,
+	MBR_TYPE_XBOOTLDR = 0xea,
 	MBR_TYPE_PROTECTIVE = 0xee,
 };
 
@@ -31,6 +36,15 @@ static bool type_is(struct fdisk_partition *partition, const char *guid, unsigne
 	if (string)
 		return guid && strcasecmp(string, guid) == 0;
 	return fdisk_parttype_get_code(type) == code;
+}
+
+static enum fes_partition_kind kind_of(struct fdisk_partition *partition)
+{
+	if (type_is(partition, esp_guid, MBR_TYPE_ESP))
+		return FES_PARTITION_ESP;
+	if (type_is(partition, xbootldr_guid, MBR_TYPE_XBOOTLDR))
+		return FES_PARTITION_XBOOTLDR;
+	return FES_PARTITION_OTHER;
 }
 
 /* Numbers from a disk: false when they do not fit. */
@@ -69,11 +83,12 @@ static int add_partition(struct fes_parttable *table, struct fdisk_context *fdis
 	struct fdisk_partition *partition)
 {
 	const char *uuid = fdisk_partition_get_uuid(partition);
+	const char *name = fdisk_partition_get_name(partition);
 	uint64_t sector_size = fdisk_get_sector_size(fdisk);
 	struct fes_partition *partitions;
 	struct fes_partition new = {
 		.number = (unsigned)fdisk_partition_get_partno(partition) + 1,
-		.is_esp = type_is(partition, esp_guid, MBR_TYPE_ESP),
+		.kind = kind_of(partition),
 		.is_container = fdisk_partition_is_container(partition) == 1,
 	};
 
@@ -81,6 +96,8 @@ static int add_partition(struct fes_parttable *table, struct fdisk_context *fdis
 	if (!to_bytes(fdisk_partition_get_start(partition), sector_size, &new.offset) ||
 		!to_bytes(fdisk_partition_get_size(partition), sector_size, &new.size))
 		new.offset = new.size = UINT64_MAX;
+	if (name)
+		(void)snprintf(new.label, sizeof(new.label), "%s", name);
 	if (uuid)
 		copy_lower(new.uuid, sizeof(new.uuid), uuid);
 	else if (fdisk_is_label(fdisk, DOS))
@@ -160,16 +177,31 @@ static int read_disk(struct fdisk_context *fdisk, int fd, const char *path, uint
 	return r;
 }
 
+/* Of a damaged GPT libfdisk says in a warning that it uses the backup. Questions stay unanswered. */
+static int take_question(struct fdisk_context *fdisk, struct fdisk_ask *ask, void *userdata)
+{
+	struct fes_parttable *table = userdata;
+	const char *text;
+
+	(void)fdisk;
+	if (fdisk_ask_get_type(ask) != FDISK_ASKTYPE_WARNX)
+		return -EINVAL;
+	text = fdisk_ask_print_get_mesg(ask);
+	if (!table->warning && text)
+		table->warning = strdup(text);
+	return 0;
+}
+
 int fes_parttable_read(int fd, const char *path, uint32_t sector_size, struct fes_parttable *ret)
 {
 	struct fes_parttable table = {0};
 	struct fdisk_context *fdisk;
 	int r;
 
-	/* Without an ask callback libfdisk asks nothing and its warnings go nowhere. */
 	fdisk = fdisk_new_context();
 	if (!fdisk)
 		return -ENOMEM;
+	(void)fdisk_set_ask(fdisk, take_question, &table);
 
 	r = read_disk(fdisk, fd, path, sector_size, &table);
 	fdisk_unref_context(fdisk);
@@ -184,5 +216,6 @@ int fes_parttable_read(int fd, const char *path, uint32_t sector_size, struct fe
 void fes_parttable_done(struct fes_parttable *table)
 {
 	free(table->partitions);
+	free(table->warning);
 	*table = (struct fes_parttable){0};
 }

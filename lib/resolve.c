@@ -36,12 +36,12 @@ struct fes_resolver {
 	size_t n;
 };
 
-static void take_message(void *userdata, const char *message)
+static void take_message(void *userdata, enum fes_log_level level, const char *message)
 {
 	struct job *job = userdata;
 
-	fes_log(job->resolver->context, FES_LOG_ERROR, "%s", message);
-	if (!job->message)
+	fes_log(job->resolver->context, level, "%s", message);
+	if (level == FES_LOG_ERROR && !job->message)
 		job->message = strdup(message);
 }
 
@@ -50,13 +50,13 @@ static void *run_job(void *userdata)
 {
 	struct job *job = userdata;
 	const char *name = job->mirror->spec_text;
-	int r = fes_spec_resolve(name, take_message, job, &job->spec);
+	int r = fes_spec_resolve(&job->resolver->context->host, name, take_message, job, &job->spec);
 
 	if (r < 0 && !job->message) {
 		char text[512];
 
 		(void)snprintf(text, sizeof text, "%.400s: %s", name, strerror(-r));
-		take_message(job, text);
+		take_message(job, FES_LOG_ERROR, text);
 	}
 	(void)pthread_mutex_lock(&job->resolver->lock);
 	job->result = r;

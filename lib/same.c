@@ -27,14 +27,14 @@ static bool take_file(const char *path, struct storage *ret)
 }
 
 /* A loop device is one more name of a part of the file behind it. */
-static void follow_loop(struct storage *storage)
+static void follow_loop(const char *root, struct storage *storage)
 {
 	struct storage file = *storage;
 	char path[PATH_MAX];
 	uint64_t start, size;
 
 	if (!storage->block ||
-		!fes_sysfs_find_backing(storage->device, path, sizeof path, &start, &size) ||
+		!fes_sysfs_find_backing(root, storage->device, path, sizeof path, &start, &size) ||
 		!take_file(path, &file))
 		return;
 	file.offset += start;
@@ -42,7 +42,7 @@ static void follow_loop(struct storage *storage)
 	*storage = file;
 }
 
-static bool find_storage(const struct fes_spec *spec, struct storage *ret)
+static bool find_storage(const char *root, const struct fes_spec *spec, struct storage *ret)
 {
 	*ret = (struct storage){
 		.offset = spec->offset,
@@ -50,15 +50,15 @@ static bool find_storage(const struct fes_spec *spec, struct storage *ret)
 	};
 	if (!take_file(spec->path, ret))
 		return false;
-	follow_loop(ret);
+	follow_loop(root, ret);
 	return true;
 }
 
-bool fes_spec_same(const struct fes_spec *a, const struct fes_spec *b)
+bool fes_spec_same(const char *root, const struct fes_spec *a, const struct fes_spec *b)
 {
 	struct storage sa, sb;
 
-	return find_storage(a, &sa) && find_storage(b, &sb) && sa.block == sb.block &&
+	return find_storage(root, a, &sa) && find_storage(root, b, &sb) && sa.block == sb.block &&
 		sa.device == sb.device && sa.inode == sb.inode && sa.offset < sb.end &&
 		sb.offset < sa.end;
 }

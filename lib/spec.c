@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <config.h>
 
-#include <blkid.h>
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -12,106 +11,81 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "fat/blkdev.h"
-#include "fat/ondisk.h"
-
 #include "lib/spec.h"
 
-enum {
-	SECTOR = 512,
-	LARGE_SECTOR = 4096,
-	CONTENTS_MAX = 128,
-};
+enum { CONTENTS_MAX = 128 };
 
-/* The disk or file that is looked at, and who is told what is wrong with it. */
+/* The disk or file that is looked at, and what of it was asked for. */
 struct source {
-	void (*report)(void *userdata, const char *message);
-	void *userdata;
-	const char *path;
-	unsigned number;    /* the partition asked for; 0: none was */
-	int fd;             /* for libblkid and libfdisk, */
-	struct blkdev *dev; /* and for ourselves */
-	dev_t device;       /* of a block device, else 0 */
-	uint64_t size;      /* bytes */
+	struct fes_disk disk;
+	const char *root; /* see fes_host_root() */
+	unsigned number;  /* the partition asked for; 0: none was */
 };
-
-/* Report "path: text" and return @error. %m stands for @error. */
-__attribute__((format(printf, 3, 4)))
-static int fail(const struct source *source, int error, const char *format, ...)
-{
-	char *text = NULL, *message = NULL;
-	va_list args;
-	int n;
-
-	errno = -error;
-	va_start(args, format);
-	n = vasprintf(&text, format, args);
-	va_end(args);
-	if (n < 0)
-		return -ENOMEM;
-
-	n = asprintf(&message, "%s: %s", source->path, text);
-	free(text);
-	if (n < 0)
-		return -ENOMEM;
-	source->report(source->userdata, message);
-	free(message);
-	return error;
-}
-
-static int fail_open(const struct source *source, int error)
-{
-	return fail(source, error, "cannot be opened: %m");
-}
 
 /* ---- what the user wrote ---- */
 
-static bool is_tag(const char *spec)
-{
-	static const char *const tags[] = {"PARTUUID=", "UUID=", "LABEL=", "PARTLABEL="};
-	size_t i;
+static const char *const tags[] = {"PARTUUID", "UUID", "LABEL", "PARTLABEL"};
 
-	for (i = 0; i < sizeof(tags) / sizeof(tags[0]); i++)
-		if (strncmp(spec, tags[i], strlen(tags[i])) == 0)
-			return true;
-	return false;
+/* The tag that "TAG=VALUE" begins with, or NULL. */
+static const char *find_tag_name(const char *spec)
+{
+	for (size_t i = 0; i < sizeof(tags) / sizeof(tags[0]); i++) {
+		size_t len = strlen(tags[i]);
+
+		if (strncmp(spec, tags[i], len) == 0 && spec[len] == '=')
+			return tags[i];
+	}
+	return NULL;
 }
 
-/* The node with a tag, or NULL. */
-static char *evaluate_tag(const char *tag, const char *value)
+static int fail_without(const struct source *source, const struct fes_scan *scan, const char *tag)
 {
-	blkid_cache cache;
-	char *path;
+	const char *what = strncmp(tag, "PART", 4) == 0 ? "partition" : "file system";
 
-	/* A cache that nobody reads and that is not written to /run. */
-	if (blkid_get_cache(&cache, "/dev/null") < 0)
-		return NULL;
-	path = blkid_evaluate_tag(tag, value, &cache);
-	blkid_put_cache(cache);
-	return path;
+	if (scan->n_unreadable == 0)
+		return fes_disk_fail(&source->disk, -ENOENT, "no block device has this %s", what);
+	return fes_disk_fail(&source->disk, -ENOENT,
+		"no block device has this %s; but %zu of the disks could not be read (as root?)",
+		what, scan->n_unreadable);
 }
 
-static int find_tag(const struct source *source, char **ret)
+/* The one that has the tag. A second one is a copy, and which of them is meant cannot be known. */
+static int choose_seen(const struct source *source, const struct fes_scan *scan, const char *tag,
+	const struct fes_seen **ret)
 {
-	char *tag, *value, *c, *path;
+	const char *value = source->disk.path + strlen(tag) + 1;
+	const struct fes_seen *found = NULL;
 
-	tag = strdup(source->path);
-	if (!tag)
-		return -ENOMEM;
-	value = strchr(tag, '=');
-	*value++ = '\0';
-	/* libblkid and udev know it in lower case; users copy it from anywhere. */
-	if (strcmp(tag, "PARTUUID") == 0)
-		for (c = value; *c; c++)
-			*c = (char)tolower((unsigned char)*c);
-
-	path = *value ? evaluate_tag(tag, value) : NULL;
-	free(tag);
-	if (!path)
-		return fail(source, -ENOENT, "no block device has this %s",
-			strncmp(source->path, "PART", 4) == 0 ? "partition" : "file system");
-	*ret = path;
+	for (size_t i = 0; *value && i < scan->n; i++) {
+		if (!fes_seen_has_tag(&scan->seen[i], tag, value))
+			continue;
+		if (found)
+			return fes_disk_fail(&source->disk, -ENOTUNIQ,
+				"both %s and %s have it: one is a copy; give it another one, or name the right one by its path",
+				found->name, scan->seen[i].name);
+		found = &scan->seen[i];
+	}
+	if (!found)
+		return fail_without(source, scan, tag);
+	*ret = found;
 	return 0;
+}
+
+static int find_tag(const struct source *source, struct fes_host *host, const char *tag,
+	char **path, unsigned *number)
+{
+	const struct fes_scan *scan;
+	const struct fes_seen *seen = NULL;
+	int r;
+
+	r = fes_host_scan(host, source->disk.report, source->disk.userdata, &scan);
+	if (r == 0)
+		r = choose_seen(source, scan, tag, &seen);
+	if (r < 0)
+		return r;
+	*number = seen->node ? 0 : seen->number;
+	*path = strdup(seen->node ? seen->node : seen->disk);
+	return *path ? 0 : -ENOMEM;
 }
 
 /* Where the number begins in "PATH:N", or NULL. */
@@ -134,8 +108,8 @@ static int parse_number(const struct source *source, const char *digits, unsigne
 	number = strtoul(digits, NULL, 10);
 	/* More than any partition table has. */
 	if (errno != 0 || number == 0 || number > 65535)
-		return fail(source, -EINVAL, "\"%s\" is no partition number; the first is 1",
-			digits);
+		return fes_disk_fail(&source->disk, -EINVAL,
+			"\"%s\" is no partition number; the first is 1", digits);
 	*ret = (unsigned)number;
 	return 0;
 }
@@ -143,111 +117,90 @@ static int parse_number(const struct source *source, const char *digits, unsigne
 /* Split PATH:N; what exists as it is written is not split. @number is 0 then. */
 static int split(const struct source *source, char **path, unsigned *number)
 {
-	const char *digits = partition_suffix(source->path);
+	const char *text = source->disk.path, *digits = partition_suffix(text);
 	struct stat st;
 	char *copy;
 	int r;
 
 	*number = 0;
-	if (digits && (stat(source->path, &st) == 0 || (errno != ENOENT && errno != ENOTDIR)))
+	if (digits && (stat(text, &st) == 0 || (errno != ENOENT && errno != ENOTDIR)))
 		digits = NULL;
 	if (digits) {
 		r = parse_number(source, digits, number);
 		if (r < 0)
 			return r;
 	}
-	copy = digits ? strndup(source->path, (size_t)(digits - 1 - source->path)) :
-		strdup(source->path);
+	copy = digits ? strndup(text, (size_t)(digits - 1 - text)) : strdup(text);
 	if (!copy)
 		return -ENOMEM;
 	*path = copy;
 	return 0;
 }
 
-/* ---- what stands at the front ---- */
-
-static int read_boot_sector(const struct source *source, struct fat_boot_sector *ret)
+static int locate(const struct source *source, struct fes_host *host, char **path,
+	unsigned *number)
 {
-	size_t len = blkdev_sector_size(source->dev);
-	void *sector;
-	int r;
+	const char *tag = find_tag_name(source->disk.path);
 
-	sector = blkdev_buffer_new(len);
-	if (!sector)
-		return -ENOMEM;
-	r = blkdev_read(source->dev, 0, sector, len);
-	if (r == 0)
-		memcpy(ret, sector, sizeof(*ret));
-	free(sector);
-	return r < 0 ? fail(source, r, "cannot be read: %m") : 0;
-}
-
-static int fail_no_fat(const struct source *source)
-{
-	char contents[CONTENTS_MAX];
-	int r;
-
-	r = fes_spec_describe_contents(source->path, 0, 0, contents, sizeof(contents));
-	if (r == -ENOMEM)
-		return r;
-	if (r < 0)
-		return fail(source, r, "cannot be read: %m");
-	return fail(source, -EMEDIUMTYPE, "no FAT volume: it holds %s", contents);
+	if (source->disk.path[0] == '\0')
+		return fes_disk_fail(&source->disk, -ENOENT, "an empty name is no volume");
+	return tag ? find_tag(source, host, tag, path, number) : split(source, path, number);
 }
 
 /* ---- the partition table ---- */
 
 static const struct fes_partition *find_number(const struct fes_parttable *table, unsigned number)
 {
-	size_t i;
-
-	for (i = 0; i < table->n_partitions; i++)
+	for (size_t i = 0; i < table->n_partitions; i++)
 		if (table->partitions[i].number == number)
 			return &table->partitions[i];
 	return NULL;
 }
 
-static size_t count_esps(const struct fes_parttable *table, const struct fes_partition **last)
+static const struct fes_partition *find_kind(const struct fes_parttable *table,
+	enum fes_partition_kind kind, size_t *n)
 {
-	size_t i, n = 0;
+	const struct fes_partition *first = NULL;
 
-	for (i = 0; i < table->n_partitions; i++) {
-		if (!table->partitions[i].is_esp)
+	*n = 0;
+	for (size_t i = 0; i < table->n_partitions; i++) {
+		if (table->partitions[i].kind != kind)
 			continue;
-		*last = &table->partitions[i];
-		n++;
+		if ((*n)++ == 0)
+			first = &table->partitions[i];
 	}
-	return n;
+	return first;
 }
 
 static int fail_several(const struct source *source, const struct fes_parttable *table)
 {
 	char numbers[256] = "";
-	size_t i, len = 0;
+	size_t len = 0;
 
-	for (i = 0; i < table->n_partitions && len < sizeof(numbers) - 16; i++) {
-		if (!table->partitions[i].is_esp)
+	for (size_t i = 0; i < table->n_partitions && len < sizeof(numbers) - 16; i++) {
+		if (table->partitions[i].kind != FES_PARTITION_ESP)
 			continue;
 		len += (size_t)snprintf(numbers + len, sizeof(numbers) - len, "%s%u",
 			len > 0 ? ", " : "", table->partitions[i].number);
 	}
-	return fail(source, -ENOTUNIQ,
+	return fes_disk_fail(&source->disk, -ENOTUNIQ,
 		"has several EFI System Partitions (%s); name one with PATH:N", numbers);
 }
 
 static int choose_esp(const struct source *source, const struct fes_parttable *table,
 	const struct fes_partition **ret)
 {
-	size_t n = count_esps(table, ret);
+	size_t n;
 
+	*ret = find_kind(table, FES_PARTITION_ESP, &n);
 	if (n > 1)
 		return fail_several(source, table);
 	if (n == 1)
 		return 0;
 	if (table->protective_only)
-		return fail(source, -EMEDIUMTYPE,
+		return fes_disk_fail(&source->disk, -EMEDIUMTYPE,
 			"has a protective MBR but no readable GPT: truncated or damaged");
-	return fail(source, -EMEDIUMTYPE,
+	return fes_disk_fail(&source->disk, -EMEDIUMTYPE,
 		"has a partition table (%s) but no EFI System Partition (type %s); "
 		"name one with PATH:N",
 		table->type,
@@ -260,9 +213,10 @@ static int choose_number(const struct source *source, const struct fes_parttable
 	const struct fes_partition *partition = find_number(table, source->number);
 
 	if (!partition)
-		return fail(source, -EMEDIUMTYPE, "has no partition %u", source->number);
+		return fes_disk_fail(&source->disk, -EMEDIUMTYPE, "has no partition %u",
+			source->number);
 	if (partition->is_container)
-		return fail(source, -EMEDIUMTYPE,
+		return fes_disk_fail(&source->disk, -EMEDIUMTYPE,
 			"partition %u is an extended partition; name one inside it",
 			source->number);
 	*ret = partition;
@@ -279,9 +233,9 @@ static const struct fes_partition *choose_partition(const struct source *source,
 		choose_esp(source, table, &partition);
 	if (*error < 0 || !partition)
 		return NULL;
-	if (partition->offset > source->size ||
-		partition->size > source->size - partition->offset) {
-		*error = fail(source, -EUCLEAN,
+	if (partition->offset > source->disk.size ||
+		partition->size > source->disk.size - partition->offset) {
+		*error = fes_disk_fail(&source->disk, -EUCLEAN,
 			"partition %u reaches beyond the end; is the image truncated?",
 			partition->number);
 		return NULL;
@@ -289,100 +243,22 @@ static const struct fes_partition *choose_partition(const struct source *source,
 	return partition;
 }
 
-static bool is_gpt(const struct fes_parttable *table)
+/* What libfdisk did not like; it got along all the same. */
+static int pass_warning(const struct source *source, const struct fes_parttable *table)
 {
-	return strcmp(table->type, "gpt") == 0;
-}
+	char *message;
 
-/*
- * Read the partition table. An image does not say how large its sectors are: 512 bytes unless
- * only with 4096 there is a table. A GPT of the other size shows as its protective MBR alone.
- */
-static int read_table(const struct source *source, struct fes_parttable *ret)
-{
-	struct fes_parttable table, other;
-	bool is_file = source->device == 0;
-	int r;
-
-	r = fes_parttable_read(source->fd, source->path, is_file ? SECTOR : 0, &table);
-	if (r < 0)
-		return r;
-	if (!is_file || is_gpt(&table) || (table.type[0] && !table.protective_only)) {
-		*ret = table;
+	if (!table->warning)
 		return 0;
-	}
-
-	r = fes_parttable_read(source->fd, source->path, LARGE_SECTOR, &other);
-	if (r < 0) {
-		fes_parttable_done(&table);
-		return r;
-	}
-	if (is_gpt(&other) || !table.type[0]) {
-		fes_parttable_done(&table);
-		*ret = other;
-		return 0;
-	}
-	fes_parttable_done(&other);
-	*ret = table;
-	return 0;
-}
-
-/* Boot code of exFAT, NTFS and others stands where an MBR has its entries. */
-static int table_is_boot_code(const struct source *source, const struct fes_parttable *table,
-	const struct fat_boot_sector *boot)
-{
-	char type[CONTENTS_MAX];
-	int usage;
-
-	if (strcmp(table->type, "dos") != 0)
-		return 0;
-	if (fes_boot_has_mbr_entries(boot, source->size / SECTOR))
-		return 0;
-	usage = fes_contents_probe(source->fd, 0, 0, type, sizeof(type));
-	return usage < 0 ? usage : usage != FES_CONTENTS_NONE;
-}
-
-/*
- * Look at the front of a disk or image. @table stays empty (no type) when it is a volume itself.
- */
-static int look(const struct source *source, struct fes_parttable *table)
-{
-	struct fes_parttable found;
-	struct fat_boot_sector boot;
-	bool bare;
-	int r;
-
-	if (source->size < sizeof(boot))
-		return fail_no_fat(source);
-	r = read_boot_sector(source, &boot);
-	if (r < 0)
-		return r;
-
-	bare = fes_boot_has_bpb(&boot);
-	if (bare && !fes_boot_has_mbr_entries(&boot, source->size / SECTOR))
-		return 0;
-
-	r = read_table(source, &found);
-	if (r == -ENOMEM)
-		return r;
-	if (r < 0)
-		return fail(source, r, "its partition table cannot be read: %m");
-	r = found.type[0] ? table_is_boot_code(source, &found, &boot) : !bare;
-	if (r != 0) {
-		fes_parttable_done(&found);
-		return r < 0 ? r : fail_no_fat(source);
-	}
-	*table = found;
+	if (asprintf(&message, "%s: %s Repair it, for instance with 'sfdisk' or 'gdisk'.",
+		    source->disk.path, table->warning) < 0)
+		return -ENOMEM;
+	source->disk.report(source->disk.userdata, FES_LOG_WARNING, message);
+	free(message);
 	return 0;
 }
 
 /* ---- putting it together ---- */
-
-/* The node of a device number, or NULL. */
-static char *node_of(dev_t device)
-{
-	return blkid_devno_to_devname(device);
-}
 
 static char *dup_or_null(const char *string)
 {
@@ -390,21 +266,37 @@ static char *dup_or_null(const char *string)
 }
 
 /* Fill in what is known; on -ENOMEM @ret is freed by the caller. */
-static int fill(struct fes_spec *ret, const char *path, const char *lock_path, const char *name,
-	const char *partuuid)
+static int fill(struct fes_spec *ret, const char *path, const char *lock_path, const char *name)
 {
 	ret->path = strdup(path);
 	ret->lock_path = strdup(lock_path);
 	ret->name = strdup(name);
-	ret->partuuid = dup_or_null(partuuid);
-	if (!ret->path || !ret->lock_path || !ret->name || (partuuid[0] && !ret->partuuid))
+	return ret->path && ret->lock_path && ret->name ? 0 : -ENOMEM;
+}
+
+/*
+ * What the partition table says about @partition. Boot loaders take the first XBOOTLDR of the disk
+ * that they were started from.
+ */
+static int fill_partition(struct fes_spec *ret, const char *disk,
+	const struct fes_parttable *table, const struct fes_partition *partition)
+{
+	const struct fes_partition *xbootldr;
+	size_t n;
+
+	ret->kind = partition->kind;
+	ret->partuuid = dup_or_null(partition->uuid);
+	if (partition->uuid[0] && !ret->partuuid)
 		return -ENOMEM;
-	return 0;
+	xbootldr = find_kind(table, FES_PARTITION_XBOOTLDR, &n);
+	if (!xbootldr || partition->kind == FES_PARTITION_XBOOTLDR)
+		return 0;
+	return asprintf(&ret->xbootldr, "%s:%u", disk, xbootldr->number) < 0 ? -ENOMEM : 0;
 }
 
 static int refuse_raid(const struct source *source, int fd, const struct fes_spec *spec)
 {
-	struct source named = *source;
+	struct fes_disk named = source->disk;
 	char type[CONTENTS_MAX];
 	int usage;
 
@@ -412,12 +304,14 @@ static int refuse_raid(const struct source *source, int fd, const struct fes_spe
 	if (usage != FES_CONTENTS_RAID)
 		return usage < 0 ? usage : 0;
 	named.path = spec->name;
-	return fail(&named, -EMEDIUMTYPE, "is a RAID member (%s); name the array instead", type);
+	return fes_disk_fail(&named, -EMEDIUMTYPE, "is a RAID member (%s); name the array instead",
+		type);
 }
 
 static int resolve_file_partition(const struct source *source, const struct fes_parttable *table,
 	struct fes_spec *ret)
 {
+	const char *path = source->disk.path;
 	const struct fes_partition *partition;
 	char *name = NULL;
 	int r;
@@ -425,21 +319,29 @@ static int resolve_file_partition(const struct source *source, const struct fes_
 	partition = choose_partition(source, table, &r);
 	if (!partition)
 		return r;
-	if (source->number > 0 && asprintf(&name, "%s:%u", source->path, source->number) < 0)
+	if (source->number > 0 && asprintf(&name, "%s:%u", path, source->number) < 0)
 		return -ENOMEM;
 
 	ret->offset = partition->offset;
 	ret->size = partition->size;
-	r = fill(ret, source->path, source->path, name ? name : source->path, partition->uuid);
+	r = fill(ret, path, path, name ? name : path);
 	free(name);
-	return r;
+	return r < 0 ? r : fill_partition(ret, path, table, partition);
 }
 
 static int fail_no_table(const struct source *source)
 {
-	return fail(source, -EMEDIUMTYPE,
+	return fes_disk_fail(&source->disk, -EMEDIUMTYPE,
 		"is a FAT volume without a partition table, so it has no partition %u",
 		source->number);
+}
+
+/* A disk or image that is a volume itself. */
+static int resolve_whole(const struct source *source, struct fes_spec *ret)
+{
+	const char *path = source->disk.path;
+
+	return source->number > 0 ? fail_no_table(source) : fill(ret, path, path, path);
 }
 
 static int resolve_file(const struct source *source, struct fes_spec *ret)
@@ -447,61 +349,27 @@ static int resolve_file(const struct source *source, struct fes_spec *ret)
 	struct fes_parttable table = {0};
 	int r;
 
-	r = look(source, &table);
-	if (r < 0)
-		return r;
-
-	if (table.type[0])
-		r = resolve_file_partition(source, &table, ret);
-	else if (source->number > 0)
-		r = fail_no_table(source);
-	else
-		r = fill(ret, source->path, source->path, source->path, "");
+	r = fes_disk_look(&source->disk, &table);
+	if (r == 0)
+		r = pass_warning(source, &table);
+	if (r == 0)
+		r = table.type[0] ? resolve_file_partition(source, &table, ret)
+				  : resolve_whole(source, ret);
 	fes_parttable_done(&table);
-	return r < 0 ? r : refuse_raid(source, source->fd, ret);
-}
-
-static int fail_no_node(const struct source *source, unsigned number)
-{
-	return fail(source, -ENXIO,
-		"the kernel has no device for partition %u; run \"partx --add\" on the disk",
-		number);
-}
-
-/* A partition that the table and the kernel see at one place. */
-static int find_node(const struct source *source, const struct fes_partition *partition,
-	char **ret)
-{
-	uint64_t offset, size;
-	dev_t device;
-	char *node;
-
-	if (!fes_sysfs_find_partition(
-		    source->device, partition->number, &device, &offset, &size))
-		return fail_no_node(source, partition->number);
-	if (offset != partition->offset || size != partition->size)
-		return fail(source, -EUCLEAN,
-			"the kernel sees partition %u elsewhere than its table says; "
-			"run \"partprobe\"",
-			partition->number);
-	node = node_of(device);
-	if (!node)
-		return fail_no_node(source, partition->number);
-	*ret = node;
-	return 0;
+	return r < 0 ? r : refuse_raid(source, source->disk.fd, ret);
 }
 
 /* Look for a RAID signature in a node that is not open yet. */
 static int refuse_raid_node(const struct source *source, const struct fes_spec *spec)
 {
-	struct source named = *source;
+	struct fes_disk named = source->disk;
 	int fd, r;
 
 	named.path = spec->name;
 	fd = open(spec->path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
-		return fail_open(&named, fes_last_error());
-	r = refuse_raid(&named, fd, spec);
+		return fes_disk_fail(&named, fes_last_error(), "cannot be opened: %m");
+	r = refuse_raid(source, fd, spec);
 	(void)close(fd);
 	return r;
 }
@@ -516,11 +384,13 @@ static int resolve_disk_partition(const struct source *source, const struct fes_
 	partition = choose_partition(source, table, &r);
 	if (!partition)
 		return r;
-	r = find_node(source, partition, &node);
+	r = fes_disk_find_node(&source->disk, source->root, partition, &node);
 	if (r < 0)
 		return r;
-	r = fill(ret, node, source->path, node, partition->uuid);
+	r = fill(ret, node, source->disk.path, node);
 	free(node);
+	if (r == 0)
+		r = fill_partition(ret, source->disk.path, table, partition);
 	return r < 0 ? r : refuse_raid_node(source, ret);
 }
 
@@ -529,41 +399,42 @@ static int resolve_disk(const struct source *source, struct fes_spec *ret)
 	struct fes_parttable table = {0};
 	int r;
 
-	r = look(source, &table);
-	if (r < 0)
-		return r;
-
-	if (table.type[0]) {
+	r = fes_disk_look(&source->disk, &table);
+	if (r == 0)
+		r = pass_warning(source, &table);
+	if (r == 0 && table.type[0]) {
 		r = resolve_disk_partition(source, &table, ret);
-	} else if (source->number > 0) {
-		r = fail_no_table(source);
-	} else {
-		r = fill(ret, source->path, source->path, source->path, "");
+	} else if (r == 0) {
+		r = resolve_whole(source, ret);
 		if (r == 0)
-			r = refuse_raid(source, source->fd, ret);
+			r = refuse_raid(source, source->disk.fd, ret);
 	}
 	fes_parttable_done(&table);
 	return r;
 }
 
-static void copy_uuid(const struct fes_parttable *table, unsigned number, char *uuid, size_t len)
+static int fill_from_table(const struct source *source, const char *disk, unsigned number,
+	const struct fes_parttable *table, struct fes_spec *ret)
 {
 	const struct fes_partition *partition = find_number(table, number);
+	struct source whole = *source;
+	int r;
 
-	if (partition)
-		(void)snprintf(uuid, len, "%s", partition->uuid);
+	whole.disk.path = disk;
+	r = pass_warning(&whole, table);
+	return r < 0 || !partition ? r : fill_partition(ret, disk, table, partition);
 }
 
 /*
- * The UUID of partition @number of @disk; "" when it cannot be seen, for instance because one may
- * read the partition but not the disk.
+ * What the partition table says about partition @number of @disk; nothing when that cannot be seen,
+ * for instance because one may read the partition but not the disk.
  */
-static int find_uuid(const char *disk, unsigned number, char *uuid, size_t len)
+static int look_up_partition(const struct source *source, const char *disk, unsigned number,
+	struct fes_spec *ret)
 {
 	struct fes_parttable table;
 	int fd, r;
 
-	uuid[0] = '\0';
 	fd = open(disk, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return 0;
@@ -571,9 +442,9 @@ static int find_uuid(const char *disk, unsigned number, char *uuid, size_t len)
 	(void)close(fd);
 	if (r < 0)
 		return r == -ENOMEM ? r : 0;
-	copy_uuid(&table, number, uuid, len);
+	r = fill_from_table(source, disk, number, &table, ret);
 	fes_parttable_done(&table);
-	return 0;
+	return r;
 }
 
 /* The node of the disk that a partition is on, or of the partition where it cannot be found. */
@@ -582,115 +453,67 @@ static char *find_disk(const struct source *source)
 	char *node = NULL;
 	dev_t device;
 
-	if (fes_sysfs_find_disk(source->device, &device))
-		node = node_of(device);
-	return node ? node : strdup(source->path);
+	if (fes_sysfs_find_disk(source->root, source->disk.device, &device))
+		node = fes_disk_node_of(device);
+	return node ? node : strdup(source->disk.path);
 }
 
 static int resolve_partition_node(const struct source *source, unsigned number,
 	struct fes_spec *ret)
 {
-	char uuid[sizeof((struct fes_partition *)0)->uuid];
+	const char *path = source->disk.path;
 	char *disk;
 	int r;
 
 	if (source->number > 0)
-		return fail(source, -EINVAL, "is a partition and has no partition %u of its own",
-			source->number);
+		return fes_disk_fail(&source->disk, -EINVAL,
+			"is a partition and has no partition %u of its own", source->number);
 	disk = find_disk(source);
 	if (!disk)
 		return -ENOMEM;
-	r = find_uuid(disk, number, uuid, sizeof(uuid));
+	r = fill(ret, path, disk, path);
 	if (r == 0)
-		r = fill(ret, source->path, disk, source->path, uuid);
+		r = look_up_partition(source, disk, number, ret);
 	free(disk);
-	return r < 0 ? r : refuse_raid(source, source->fd, ret);
+	return r < 0 ? r : refuse_raid(source, source->disk.fd, ret);
 }
 
-static int resolve_block(struct source *source, struct fes_spec *ret)
+static int resolve_block(const struct source *source, struct fes_spec *ret)
 {
 	unsigned number;
 
-	if (fes_sysfs_partition_number(source->device, &number))
+	if (fes_sysfs_partition_number(source->root, source->disk.device, &number))
 		return resolve_partition_node(source, number, ret);
 	return resolve_disk(source, ret);
-}
-
-static int check_type(const struct source *source, const struct stat *st)
-{
-	if (S_ISDIR(st->st_mode))
-		return fail(source, -EISDIR,
-			"is a directory; name the partition or image, not where it is mounted");
-	if (!S_ISREG(st->st_mode) && !S_ISBLK(st->st_mode))
-		return fail(source, -ENODEV, "is neither a file nor a block device");
-	return 0;
-}
-
-static int open_source(struct source *source)
-{
-	struct stat st;
-	int r;
-
-	if (stat(source->path, &st) < 0)
-		return fail_open(source, fes_last_error());
-	r = check_type(source, &st);
-	if (r < 0)
-		return r;
-
-	r = blkdev_open_path(source->path, false, 0, 0, &source->dev);
-	if (r < 0)
-		return fail_open(source, r);
-	source->fd = open(source->path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-	if (source->fd < 0)
-		return fail_open(source, fes_last_error());
-	source->device = S_ISBLK(st.st_mode) ? st.st_rdev : 0;
-	/* A file that is shorter than a sector has a size, too. */
-	source->size = S_ISBLK(st.st_mode) ? blkdev_size(source->dev) : (uint64_t)st.st_size;
-	return 0;
-}
-
-static void close_source(struct source *source)
-{
-	if (source->fd >= 0)
-		(void)close(source->fd);
-	blkdev_close(source->dev);
 }
 
 static int resolve_path(struct source *source, struct fes_spec *ret)
 {
 	int r;
 
-	r = open_source(source);
+	r = fes_disk_open(&source->disk);
 	if (r == 0)
-		r = source->device ? resolve_block(source, ret) : resolve_file(source, ret);
-	close_source(source);
+		r = source->disk.device ? resolve_block(source, ret) : resolve_file(source, ret);
+	fes_disk_close(&source->disk);
 	return r;
 }
 
-static int locate(const struct source *source, char **path, unsigned *number)
-{
-	if (source->path[0] == '\0')
-		return fail(source, -ENOENT, "an empty name is no volume");
-	if (!is_tag(source->path))
-		return split(source, path, number);
-	*number = 0;
-	return find_tag(source, path);
-}
-
-int fes_spec_resolve(const char *spec, void (*report)(void *userdata, const char *message),
-	void *userdata, struct fes_spec *ret)
+int fes_spec_resolve(struct fes_host *host, const char *spec, fes_log_fn report, void *userdata,
+	struct fes_spec *ret)
 {
 	struct source source = {
-		.report = report, .userdata = userdata, .path = spec, .fd = -1};
+		.disk = {.report = report, .userdata = userdata, .path = spec, .fd = -1},
+		.root = fes_host_root(host),
+	};
 	struct fes_spec resolved = {0};
 	char *path = NULL;
 	int r;
 
-	r = locate(&source, &path, &source.number);
+	r = locate(&source, host, &path, &source.number);
 	if (r < 0 || !path)
 		return r;
 
-	source.path = path;
+	source.disk.path = path;
 	resolved.spec = strdup(spec);
 	r = resolved.spec ? resolve_path(&source, &resolved) : -ENOMEM;
 	free(path);
@@ -709,5 +532,6 @@ void fes_spec_done(struct fes_spec *spec)
 	free(spec->lock_path);
 	free(spec->name);
 	free(spec->partuuid);
+	free(spec->xbootldr);
 	*spec = (struct fes_spec){0};
 }

@@ -128,9 +128,9 @@ const struct fes_mirror *fes_sync_get_mirror(const struct fes_sync *sync, size_t
 
 /* ---- which is which ---- */
 
-static void log_message(void *userdata, const char *message)
+static void log_message(void *userdata, enum fes_log_level level, const char *message)
 {
-	fes_log(userdata, FES_LOG_ERROR, "%s", message);
+	fes_log(userdata, level, "%s", message);
 }
 
 /* A reason that is known already has been logged. */
@@ -150,19 +150,21 @@ static void refuse(struct fes_context *context, struct fes_mirror *mirror, const
 /* Which of two names of one mirror was a slip cannot be known, so none of them is touched. */
 static void refuse_twins(struct fes_sync *sync)
 {
+	const char *root = fes_host_root(&sync->context->host);
+
 	for (size_t i = 0; i < sync->n_mirrors; i++) {
 		struct fes_mirror *a = &sync->mirrors[i];
 
 		if (!a->resolved)
 			continue;
-		if (fes_spec_same(&sync->primary_spec, &a->spec)) {
+		if (fes_spec_same(root, &sync->primary_spec, &a->spec)) {
 			refuse(sync->context, a, "this is the primary itself; it cannot be its own mirror");
 			continue;
 		}
 		for (size_t j = i + 1; j < sync->n_mirrors; j++) {
 			struct fes_mirror *b = &sync->mirrors[j];
 
-			if (!b->resolved || !fes_spec_same(&a->spec, &b->spec))
+			if (!b->resolved || !fes_spec_same(root, &a->spec, &b->spec))
 				continue;
 			refuse(sync->context, a,
 				"this mirror is named more than once; name it once");
@@ -444,8 +446,8 @@ static int run_all(struct fes_sync *sync)
 
 static int run_once(struct fes_sync *sync)
 {
-	int r = fes_spec_resolve(sync->primary_text, log_message, sync->context,
-		&sync->primary_spec);
+	int r = fes_spec_resolve(&sync->context->host, sync->primary_text, log_message,
+		sync->context, &sync->primary_spec);
 
 	if (r < 0)
 		return r;

@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <limits.h>
+#include <linux/major.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,13 +18,12 @@
  */
 
 enum {
-	DIR_MAX = 64,
 	SYSFS_SECTOR = 512, /* whatever the disk's sectors are */
 };
 
-static void sysfs_dir(dev_t device, char ret[DIR_MAX])
+static void sysfs_dir(const char *root, dev_t device, char ret[PATH_MAX])
 {
-	(void)snprintf(ret, DIR_MAX, "/sys/dev/block/%u:%u", major(device), minor(device));
+	(void)snprintf(ret, PATH_MAX, "%s/sys/dev/block/%u:%u", root, major(device), minor(device));
 }
 
 /* The first line of the attribute @dir/@name. */
@@ -33,7 +33,8 @@ static bool sysfs_read(const char *dir, const char *name, char *buf, size_t len)
 	FILE *file;
 	bool found;
 
-	(void)snprintf(path, sizeof(path), "%s/%s", dir, name);
+	if ((size_t)snprintf(path, sizeof(path), "%s/%s", dir, name) >= sizeof(path))
+		return false;
 	file = fopen(path, "re");
 	if (!file)
 		return false;
@@ -102,60 +103,146 @@ static bool find_partition_dir(const char *disk, unsigned number, char *ret, siz
 	while (!found && (entry = readdir(dir))) {
 		if (entry->d_name[0] == '.')
 			continue;
-		(void)snprintf(ret, len, "%s/%s", disk, entry->d_name);
-		found = sysfs_read_number(ret, "partition", &n) && n == number;
+		found = (size_t)snprintf(ret, len, "%s/%s", disk, entry->d_name) < len &&
+			sysfs_read_number(ret, "partition", &n) && n == number;
 	}
 	(void)closedir(dir);
 	return found;
 }
 
-bool fes_sysfs_partition_number(dev_t device, unsigned *ret)
+bool fes_sysfs_partition_number(const char *root, dev_t device, unsigned *ret)
 {
-	char dir[DIR_MAX];
+	char dir[PATH_MAX];
 	uint64_t number;
 
-	sysfs_dir(device, dir);
+	sysfs_dir(root, device, dir);
 	if (!sysfs_read_number(dir, "partition", &number) || number > UINT_MAX)
 		return false;
 	*ret = (unsigned)number;
 	return true;
 }
 
-bool fes_sysfs_find_disk(dev_t partition, dev_t *ret)
+bool fes_sysfs_find_disk(const char *root, dev_t partition, dev_t *ret)
 {
-	char dir[DIR_MAX], parent[DIR_MAX + 3];
+	char dir[PATH_MAX], parent[PATH_MAX + 3];
 
-	sysfs_dir(partition, dir);
+	sysfs_dir(root, partition, dir);
 	(void)snprintf(parent, sizeof(parent), "%s/..", dir);
 	return sysfs_read_device(parent, ret);
 }
 
-bool fes_sysfs_find_partition(dev_t disk, unsigned number, dev_t *device, uint64_t *offset,
-	uint64_t *size)
+bool fes_sysfs_find_partition(const char *root, dev_t disk, unsigned number, dev_t *device,
+	uint64_t *offset, uint64_t *size)
 {
-	char disk_dir[DIR_MAX], dir[PATH_MAX];
+	char disk_dir[PATH_MAX], dir[PATH_MAX];
 
-	sysfs_dir(disk, disk_dir);
+	sysfs_dir(root, disk, disk_dir);
 	return find_partition_dir(disk_dir, number, dir, sizeof(dir)) &&
 		sysfs_read_device(dir, device) && sysfs_read_extent(dir, offset, size);
 }
 
-bool fes_sysfs_find_backing(dev_t device, char *path, size_t len, uint64_t *offset, uint64_t *size)
+bool fes_sysfs_find_backing(const char *root, dev_t device, char *path, size_t len,
+	uint64_t *offset, uint64_t *size)
 {
 	uint64_t start = 0, within, n_sectors;
 	dev_t disk = device;
-	char dir[DIR_MAX];
+	char dir[PATH_MAX];
 
-	sysfs_dir(device, dir);
+	sysfs_dir(root, device, dir);
 	if (!sysfs_read_number(dir, "size", &n_sectors))
 		return false;
-	if (fes_sysfs_find_disk(device, &disk) && !sysfs_read_number(dir, "start", &start))
+	if (fes_sysfs_find_disk(root, device, &disk) && !sysfs_read_number(dir, "start", &start))
 		return false;
-	sysfs_dir(disk, dir);
+	sysfs_dir(root, disk, dir);
 	if (!sysfs_read(dir, "loop/backing_file", path, len) ||
 		!sysfs_read_number(dir, "loop/offset", &within))
 		return false;
 	*offset = within + start * SYSFS_SECTOR;
 	*size = n_sectors * SYSFS_SECTOR;
 	return true;
+}
+
+/* ---- all of them ---- */
+
+static bool is_empty_dir(const char *dir, const char *name)
+{
+	char path[PATH_MAX];
+	struct dirent *entry;
+	bool empty = true;
+	DIR *stream;
+
+	if ((size_t)snprintf(path, sizeof(path), "%s/%s", dir, name) >= sizeof(path))
+		return true;
+	stream = opendir(path);
+	if (!stream)
+		return true;
+	while (empty && (entry = readdir(stream)))
+		empty = entry->d_name[0] == '.';
+	(void)closedir(stream);
+	return empty;
+}
+
+/* Opening a floppy or optical drive turns motors, and a RAM disk holds nothing that lasts. */
+static bool is_ignored(dev_t device)
+{
+	switch (major(device)) {
+	case RAMDISK_MAJOR:
+	case FLOPPY_MAJOR:
+	case SCSI_CDROM_MAJOR:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* Reading from a suspended dm device would wait for whoever suspended it. */
+static bool is_disk(const char *dir, dev_t *ret)
+{
+	uint64_t partition, size, suspended;
+
+	if (sysfs_read_number(dir, "partition", &partition))
+		return false;
+	if (!sysfs_read_number(dir, "size", &size) || size == 0)
+		return false;
+	if (sysfs_read_number(dir, "dm/suspended", &suspended) && suspended)
+		return false;
+	return is_empty_dir(dir, "holders") && sysfs_read_device(dir, ret) && !is_ignored(*ret);
+}
+
+static int push_device(dev_t device, dev_t **devices, size_t *n)
+{
+	dev_t *larger = realloc(*devices, (*n + 1) * sizeof(*larger));
+
+	if (!larger)
+		return -ENOMEM;
+	larger[(*n)++] = device;
+	*devices = larger;
+	return 0;
+}
+
+int fes_sysfs_list_disks(const char *root, dev_t **ret, size_t *ret_n)
+{
+	char blocks[PATH_MAX], dir[PATH_MAX + NAME_MAX + 2];
+	struct dirent *entry;
+	dev_t device, *devices = NULL;
+	size_t n = 0;
+	DIR *stream;
+	int r = 0;
+
+	(void)snprintf(blocks, sizeof(blocks), "%s/sys/class/block", root);
+	stream = opendir(blocks);
+	while (stream && r == 0 && (entry = readdir(stream))) {
+		(void)snprintf(dir, sizeof(dir), "%s/%s", blocks, entry->d_name);
+		if (entry->d_name[0] != '.' && is_disk(dir, &device))
+			r = push_device(device, &devices, &n);
+	}
+	if (stream)
+		(void)closedir(stream);
+	if (r < 0) {
+		free(devices);
+		return r;
+	}
+	*ret = devices;
+	*ret_n = n;
+	return 0;
 }

@@ -193,9 +193,9 @@ int fes_volume_adopt(struct fes_context *context, struct blkdev *dev, const char
 	return 0;
 }
 
-static void log_spec_problem(void *userdata, const char *message)
+static void log_spec_problem(void *userdata, enum fes_log_level level, const char *message)
 {
-	fes_log(userdata, FES_LOG_ERROR, "%s", message);
+	fes_log(userdata, level, "%s", message);
 }
 
 static int lock_for_reading(struct fes_context *context, const struct fes_spec *spec)
@@ -216,7 +216,7 @@ static int open_text(struct fes_context *context, const char *text, struct fes_v
 	struct fes_spec spec = {0};
 	int lock, r;
 
-	r = fes_spec_resolve(text, log_spec_problem, context, &spec);
+	r = fes_spec_resolve(&context->host, text, log_spec_problem, context, &spec);
 	if (r < 0)
 		return r;
 	lock = lock_for_reading(context, &spec);
