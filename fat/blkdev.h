@@ -130,10 +130,10 @@ void blkdev_set_identity(struct blkdev *dev, struct blkdev_identity identity);
 
 /*
  * Hold the advisory lock (flock) that keeps other runs, and udev, away from @path: the whole-disk
- * node of a partition, or the image file itself. Waits up to @timeout_ms milliseconds.
+ * node of a partition, or the image file itself. Does not wait.
  *
  * Returns a file descriptor to close() when done, or
- *   -EAGAIN  still locked by somebody else when the time was up
+ *   -EAGAIN  somebody else holds it
  *   -ENOENT, -EACCES, ... as open(2)
  */
-int blkdev_lock_path(const char *path, bool exclusive, unsigned timeout_ms);
+int blkdev_lock_path(const char *path, bool exclusive);

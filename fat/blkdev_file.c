@@ -10,7 +10,6 @@
 #include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "fat/blkdev.h"
@@ -31,7 +30,6 @@ enum {
 	SECTOR_SIZE_MAX = 4096,
 	BOUNCE_MAX = 1024 * 1024,
 	CACHE_PAGE_MAX = 64 * 1024, /* no machine has larger pages by default */
-	LOCK_POLL_MS = 20,
 };
 
 struct file_device {
@@ -428,41 +426,17 @@ int blkdev_open_path(const char *path, bool writable, uint64_t offset, uint64_t 
 	return r;
 }
 
-static uint64_t now_ms(void)
+static int lock_fd(int fd, int operation)
 {
-	struct timespec now;
-
-	/* Cannot fail: the clock exists and the pointer is good. */
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
-static void sleep_ms(long ms)
-{
-	struct timespec time = {.tv_nsec = ms * 1000000};
-
-	/* Woken early by a signal, we only ask once more often. */
-	(void)nanosleep(&time, NULL);
-}
-
-/* flock() has no timeout, and a thread cannot use alarm(): hence polling. */
-static int lock_fd(int fd, int operation, unsigned timeout_ms)
-{
-	uint64_t deadline = now_ms() + timeout_ms;
-
 	while (flock(fd, operation | LOCK_NB) < 0) {
 		if (errno == EINTR)
 			continue;
-		if (errno != EWOULDBLOCK)
-			return last_error();
-		if (now_ms() >= deadline)
-			return -EAGAIN;
-		sleep_ms(LOCK_POLL_MS);
+		return errno == EWOULDBLOCK ? -EAGAIN : last_error();
 	}
 	return 0;
 }
 
-int blkdev_lock_path(const char *path, bool exclusive, unsigned timeout_ms)
+int blkdev_lock_path(const char *path, bool exclusive)
 {
 	int fd, r;
 
@@ -470,7 +444,7 @@ int blkdev_lock_path(const char *path, bool exclusive, unsigned timeout_ms)
 	if (fd < 0)
 		return fd;
 
-	r = lock_fd(fd, exclusive ? LOCK_EX : LOCK_SH, timeout_ms);
+	r = lock_fd(fd, exclusive ? LOCK_EX : LOCK_SH);
 	if (r < 0) {
 		(void)close(fd);
 		return r;

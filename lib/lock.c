@@ -52,7 +52,7 @@ int fes_lock_wait(struct fes_context *context, const char *path, bool exclusive)
 	int r = fes_poll(context);
 
 	while (r == 0) {
-		int fd = blkdev_lock_path(path, exclusive, 0);
+		int fd = blkdev_lock_path(path, exclusive);
 
 		if (fd != -EAGAIN || left_ms == 0)
 			return fd;
@@ -116,7 +116,7 @@ static int try_one(const struct target *targets, size_t n)
 
 	for (size_t i = 0; i < n; i++)
 		exclusive |= targets[i].request->exclusive;
-	return blkdev_lock_path(targets[0].request->spec->lock_path, exclusive, 0);
+	return blkdev_lock_path(targets[0].request->spec->lock_path, exclusive);
 }
 
 int fes_locks_try(struct fes_context *context, struct fes_lock_request *requests, size_t n,

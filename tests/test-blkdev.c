@@ -525,7 +525,7 @@ END_TEST
 START_TEST(test_descriptors_do_not_leak_into_programs_we_start)
 {
 	struct blkdev *dev = open_image(true, 0, 0);
-	int lock = blkdev_lock_path(image, true, 0);
+	int lock = blkdev_lock_path(image, true);
 	char path[64];
 	ssize_t n;
 
@@ -550,14 +550,14 @@ END_TEST
 
 START_TEST(test_an_exclusive_lock_keeps_others_out_until_it_is_closed)
 {
-	int first = blkdev_lock_path(image, true, 0);
+	int first = blkdev_lock_path(image, true);
 
 	ck_assert_int_ge(first, 0);
-	ck_assert_int_eq(blkdev_lock_path(image, true, 0), -EAGAIN);
-	ck_assert_int_eq(blkdev_lock_path(image, false, 50), -EAGAIN);
+	ck_assert_int_eq(blkdev_lock_path(image, true), -EAGAIN);
+	ck_assert_int_eq(blkdev_lock_path(image, false), -EAGAIN);
 	ck_assert_int_eq(close(first), 0);
 
-	first = blkdev_lock_path(image, true, 0);
+	first = blkdev_lock_path(image, true);
 	ck_assert_int_ge(first, 0);
 	ck_assert_int_eq(close(first), 0);
 }
@@ -565,43 +565,20 @@ END_TEST
 
 START_TEST(test_shared_locks_go_together)
 {
-	int first = blkdev_lock_path(image, false, 0);
-	int second = blkdev_lock_path(image, false, 0);
+	int first = blkdev_lock_path(image, false);
+	int second = blkdev_lock_path(image, false);
 
 	ck_assert_int_ge(first, 0);
 	ck_assert_int_ge(second, 0);
-	ck_assert_int_eq(blkdev_lock_path(image, true, 0), -EAGAIN);
+	ck_assert_int_eq(blkdev_lock_path(image, true), -EAGAIN);
 	ck_assert_int_eq(close(first), 0);
-	ck_assert_int_eq(close(second), 0);
-}
-END_TEST
-
-static void *close_soon(void *userdata)
-{
-	const int *fd = userdata;
-
-	(void)usleep(60 * 1000);
-	(void)close(*fd);
-	return NULL;
-}
-
-START_TEST(test_a_lock_is_waited_for)
-{
-	int first = blkdev_lock_path(image, true, 0);
-	pthread_t thread;
-	int second;
-
-	ck_assert_int_eq(pthread_create(&thread, NULL, close_soon, &first), 0);
-	second = blkdev_lock_path(image, true, 20 * 1000);
-	ck_assert_int_ge(second, 0);
-	ck_assert_int_eq(pthread_join(thread, NULL), 0);
 	ck_assert_int_eq(close(second), 0);
 }
 END_TEST
 
 START_TEST(test_locking_what_is_missing_fails)
 {
-	ck_assert_int_eq(blkdev_lock_path("/nonexistent/x", false, 0), -ENOENT);
+	ck_assert_int_eq(blkdev_lock_path("/nonexistent/x", false), -ENOENT);
 }
 END_TEST
 
@@ -1013,7 +990,6 @@ static TCase *file_case(void)
 	tcase_add_test(tc, test_descriptors_do_not_leak_into_programs_we_start);
 	tcase_add_test(tc, test_an_exclusive_lock_keeps_others_out_until_it_is_closed);
 	tcase_add_test(tc, test_shared_locks_go_together);
-	tcase_add_test(tc, test_a_lock_is_waited_for);
 	tcase_add_test(tc, test_locking_what_is_missing_fails);
 	return tc;
 }

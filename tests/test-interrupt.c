@@ -250,7 +250,7 @@ static int run_locked(struct run *run, const char *locked)
 	int lock, r;
 
 	fes_set_timeout(run->context, 2000000);
-	lock = blkdev_lock_path(locked, true, 0);
+	lock = blkdev_lock_path(locked, true);
 	ck_assert_int_ge(lock, 0);
 	ck_assert_int_eq(pthread_create(&thread, NULL, interrupt_soon, run->context), 0);
 	r = fes_sync_run(run->sync);
