@@ -106,13 +106,17 @@ int blkdev_flush(struct blkdev *dev);
  */
 void *blkdev_buffer_new(size_t len);
 
+enum blkdev_flags {
+	BLKDEV_WRITABLE = 1 << 0, /* of a block device: claims it, too */
+	BLKDEV_CLAIM = 1 << 1,    /* nobody can mount the block device meanwhile; nothing for a file */
+};
+
 /*
  * Open the file or block device @path, or the part of it that begins @offset bytes in and is
- * @size bytes long (0: to the end). An image file has 512-byte sectors. A block device opened
- * for writing is claimed: nobody can mount it meanwhile.
+ * @size bytes long (0: to the end); @flags: BLKDEV_*. An image file has 512-byte sectors.
  *
  * Returns 0, or
- *   -EBUSY    a block device that is mounted or held by md, dm, ...
+ *   -EBUSY    (to claim) a block device that is mounted or held by md, dm, ...
  *   -EROFS    for writing: write-protected device, or a file without any write permission bit
  *   -EISDIR   a directory
  *   -ENODEV   neither file nor block device
@@ -121,7 +125,7 @@ void *blkdev_buffer_new(size_t len);
  *   -ENOTSUP  a block device with sectors of more than 4096 bytes
  *   -ENOENT, -EACCES, ... as open(2)
  */
-int blkdev_open_path(const char *path, bool writable, uint64_t offset, uint64_t size,
+int blkdev_open_path(const char *path, unsigned flags, uint64_t offset, uint64_t size,
 	struct blkdev **ret);
 
 /* The identity of a device made by blkdev_open_path(); all zero for others. */

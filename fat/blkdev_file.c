@@ -232,7 +232,7 @@ static const struct blkdev_ops writable_ops = {
 	.close = file_close,
 };
 
-/* What open_fd() found out. */
+/* What open_node() found out. */
 struct opened {
 	int fd;
 	bool direct;
@@ -258,23 +258,26 @@ static int check_type(const struct stat *st, bool writable)
 	return 0;
 }
 
-static int open_flags(const char *path, int flags)
+static int open_fd(const char *path, int how)
 {
-	int fd = open(path, flags | O_CLOEXEC | O_NOCTTY);
+	int fd = open(path, how | O_CLOEXEC | O_NOCTTY);
 
 	return fd < 0 ? last_error() : fd;
 }
 
-static int open_block(const char *path, bool writable, bool *direct)
+static int open_block(const char *path, unsigned flags, bool *direct)
 {
-	int flags = writable ? O_RDWR | O_EXCL : O_RDONLY;
+	int how = flags & BLKDEV_WRITABLE ? O_RDWR : O_RDONLY;
 	int fd;
 
-	fd = open_flags(path, flags | O_DIRECT);
+	/* Without O_CREAT this claims a block device, whoever else may have it mounted and where. */
+	if (flags & (BLKDEV_WRITABLE | BLKDEV_CLAIM))
+		how |= O_EXCL;
+	fd = open_fd(path, how | O_DIRECT);
 	*direct = fd >= 0;
 	if (fd != -EINVAL)
 		return fd;
-	return open_flags(path, flags);
+	return open_fd(path, how);
 }
 
 static bool same_node(const struct stat *a, const struct stat *b)
@@ -323,8 +326,9 @@ static int measure(struct opened *opened, bool writable)
 }
 
 /* On success the caller closes ret->fd. */
-static int open_node(const char *path, bool writable, struct opened *ret)
+static int open_node(const char *path, unsigned flags, struct opened *ret)
 {
+	bool writable = flags & BLKDEV_WRITABLE;
 	struct opened opened = {.fd = -1};
 	struct stat st;
 	int r;
@@ -337,9 +341,9 @@ static int open_node(const char *path, bool writable, struct opened *ret)
 		return r;
 
 	if (S_ISBLK(st.st_mode))
-		opened.fd = open_block(path, writable, &opened.direct);
+		opened.fd = open_block(path, flags, &opened.direct);
 	else
-		opened.fd = open_flags(path, (writable ? O_RDWR : O_RDONLY) | O_NONBLOCK);
+		opened.fd = open_fd(path, (writable ? O_RDWR : O_RDONLY) | O_NONBLOCK);
 	if (opened.fd < 0)
 		return opened.fd;
 
@@ -410,17 +414,17 @@ static int make_device(const struct opened *opened, bool writable, uint64_t offs
 	return 0;
 }
 
-int blkdev_open_path(const char *path, bool writable, uint64_t offset, uint64_t size,
+int blkdev_open_path(const char *path, unsigned flags, uint64_t offset, uint64_t size,
 	struct blkdev **ret)
 {
 	struct opened opened = {.fd = -1};
 	int r;
 
-	r = open_node(path, writable, &opened);
+	r = open_node(path, flags, &opened);
 	if (r < 0)
 		return r;
 
-	r = make_device(&opened, writable, offset, size, ret);
+	r = make_device(&opened, flags & BLKDEV_WRITABLE, offset, size, ret);
 	if (r < 0)
 		(void)close(opened.fd);
 	return r;
@@ -440,7 +444,7 @@ int blkdev_lock_path(const char *path, bool exclusive)
 {
 	int fd, r;
 
-	fd = open_flags(path, O_RDONLY);
+	fd = open_fd(path, O_RDONLY);
 	if (fd < 0)
 		return fd;
 

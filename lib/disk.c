@@ -80,7 +80,7 @@ int fes_disk_open(struct fes_disk *disk)
 	if (r < 0)
 		return r;
 
-	r = blkdev_open_path(disk->path, false, 0, 0, &disk->dev);
+	r = blkdev_open_path(disk->path, 0, 0, 0, &disk->dev);
 	if (r < 0)
 		return fail_open(disk, r);
 	disk->fd = open(disk->path, O_RDONLY | O_CLOEXEC | O_NOCTTY);

@@ -158,7 +158,8 @@ int fes_volume_open_spec(struct fes_context *context, const struct fes_spec *spe
 
 	if (!volume)
 		return -ENOMEM;
-	r = blkdev_open_path(spec->path, writable, spec->offset, spec->size, &volume->dev);
+	r = blkdev_open_path(spec->path, writable ? BLKDEV_WRITABLE : 0, spec->offset, spec->size,
+		&volume->dev);
 	if (r < 0) {
 		fes_volume_report(volume, "cannot be opened%s: %s", writable ? " for writing" : "",
 			why_not_opened(r));

@@ -371,7 +371,7 @@ static struct image open_image(const char *path)
 
 	if (image.fd < 0)
 		err(1, "%s", path);
-	r = blkdev_open_path(path, false, 0, 0, &image.dev);
+	r = blkdev_open_path(path, 0, 0, 0, &image.dev);
 	if (r == 0)
 		r = fat_open(image.dev, path, NULL, &image.vol);
 	if (r < 0)

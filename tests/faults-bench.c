@@ -30,12 +30,12 @@ static struct stand_in {
 static size_t n_stand_ins;
 
 int __real_blkdev_open_path(
-	const char *path, bool writable, uint64_t offset, uint64_t size, struct blkdev **ret);
+	const char *path, unsigned flags, uint64_t offset, uint64_t size, struct blkdev **ret);
 int __wrap_blkdev_open_path(
-	const char *path, bool writable, uint64_t offset, uint64_t size, struct blkdev **ret);
+	const char *path, unsigned flags, uint64_t offset, uint64_t size, struct blkdev **ret);
 
 int __wrap_blkdev_open_path(
-	const char *path, bool writable, uint64_t offset, uint64_t size, struct blkdev **ret)
+	const char *path, unsigned flags, uint64_t offset, uint64_t size, struct blkdev **ret)
 {
 	for (size_t i = 0; i < n_stand_ins; i++) {
 		struct stand_in *in = &stand_ins[i];
@@ -52,7 +52,7 @@ int __wrap_blkdev_open_path(
 		in->dev = NULL;
 		return 0;
 	}
-	return __real_blkdev_open_path(path, writable, offset, size, ret);
+	return __real_blkdev_open_path(path, flags, offset, size, ret);
 }
 
 /* ---- begin and end ---- */

@@ -48,11 +48,11 @@ static void remove_image(void)
 	ck_assert_int_eq(rmdir(folder), 0);
 }
 
-static struct blkdev *open_image(bool writable, uint64_t offset, uint64_t size)
+static struct blkdev *open_image(unsigned flags, uint64_t offset, uint64_t size)
 {
 	struct blkdev *dev = NULL;
 
-	ck_assert_int_eq(blkdev_open_path(image, writable, offset, size, &dev), 0);
+	ck_assert_int_eq(blkdev_open_path(image, flags, offset, size, &dev), 0);
 	return dev;
 }
 
@@ -276,7 +276,7 @@ START_TEST(test_a_file_has_512_byte_sectors_and_its_own_size)
 	struct blkdev *dev;
 
 	ck_assert_int_eq(truncate(image, IMAGE_SIZE + 100), 0);
-	dev = open_image(false, 0, 0);
+	dev = open_image(0, 0, 0);
 	ck_assert_uint_eq(blkdev_size(dev), IMAGE_SIZE);
 	ck_assert_uint_eq(blkdev_sector_size(dev), 512);
 	blkdev_close(dev);
@@ -285,7 +285,7 @@ END_TEST
 
 START_TEST(test_what_is_written_to_a_file_is_read_back)
 {
-	struct blkdev *dev = open_image(true, 0, 0);
+	struct blkdev *dev = open_image(BLKDEV_WRITABLE, 0, 0);
 	uint8_t in[4096], out[4096];
 
 	fill(in, sizeof(in), 3);
@@ -295,7 +295,7 @@ START_TEST(test_what_is_written_to_a_file_is_read_back)
 	ck_assert_mem_eq(in, out, sizeof(in));
 	blkdev_close(dev);
 
-	dev = open_image(false, 8192, 0);
+	dev = open_image(0, 8192, 0);
 	ck_assert_int_eq(blkdev_read(dev, 512, out, 512), 0);
 	ck_assert_mem_eq(in + 512, out, 512);
 	blkdev_close(dev);
@@ -304,7 +304,7 @@ END_TEST
 
 START_TEST(test_a_part_of_a_file_is_a_device_of_its_own)
 {
-	struct blkdev *dev = open_image(true, 4096, 8192);
+	struct blkdev *dev = open_image(BLKDEV_WRITABLE, 4096, 8192);
 	uint8_t buf[512], whole[IMAGE_SIZE];
 	FILE *file;
 
@@ -330,17 +330,17 @@ START_TEST(test_a_part_outside_the_file_is_refused)
 {
 	struct blkdev *dev = NULL;
 
-	ck_assert_int_eq(blkdev_open_path(image, false, IMAGE_SIZE, 0, &dev), -ERANGE);
-	ck_assert_int_eq(blkdev_open_path(image, false, IMAGE_SIZE - 512, 1024, &dev), -ERANGE);
-	ck_assert_int_eq(blkdev_open_path(image, false, UINT64_MAX - 511, 512, &dev), -ERANGE);
-	ck_assert_int_eq(blkdev_open_path(image, false, 512, UINT64_MAX - 511, &dev), -ERANGE);
+	ck_assert_int_eq(blkdev_open_path(image, 0, IMAGE_SIZE, 0, &dev), -ERANGE);
+	ck_assert_int_eq(blkdev_open_path(image, 0, IMAGE_SIZE - 512, 1024, &dev), -ERANGE);
+	ck_assert_int_eq(blkdev_open_path(image, 0, UINT64_MAX - 511, 512, &dev), -ERANGE);
+	ck_assert_int_eq(blkdev_open_path(image, 0, 512, UINT64_MAX - 511, &dev), -ERANGE);
 	ck_assert_ptr_null(dev);
 }
 END_TEST
 
 START_TEST(test_a_device_opened_for_reading_refuses_writes)
 {
-	struct blkdev *dev = open_image(false, 0, 0);
+	struct blkdev *dev = open_image(0, 0, 0);
 	uint8_t buf[512] = {0};
 
 	ck_assert_int_eq(blkdev_write(dev, 0, buf, 512), -EROFS);
@@ -350,14 +350,27 @@ START_TEST(test_a_device_opened_for_reading_refuses_writes)
 }
 END_TEST
 
+START_TEST(test_a_file_is_not_claimed)
+{
+	struct blkdev *first = open_image(BLKDEV_CLAIM, 0, 0);
+	struct blkdev *second = open_image(BLKDEV_WRITABLE | BLKDEV_CLAIM, 0, 0);
+	uint8_t buf[SECTOR] = {0};
+
+	ck_assert_int_eq(blkdev_write(first, 0, buf, SECTOR), -EROFS);
+	ck_assert_int_eq(blkdev_write(second, 0, buf, SECTOR), 0);
+	blkdev_close(first);
+	blkdev_close(second);
+}
+END_TEST
+
 START_TEST(test_a_file_without_write_permission_is_read_only_even_for_root)
 {
 	struct blkdev *dev = NULL;
 
 	ck_assert_int_eq(chmod(image, 0444), 0);
-	ck_assert_int_eq(blkdev_open_path(image, true, 0, 0, &dev), -EROFS);
+	ck_assert_int_eq(blkdev_open_path(image, BLKDEV_WRITABLE, 0, 0, &dev), -EROFS);
 	ck_assert_ptr_null(dev);
-	blkdev_close(open_image(false, 0, 0));
+	blkdev_close(open_image(0, 0, 0));
 }
 END_TEST
 
@@ -366,13 +379,13 @@ START_TEST(test_what_is_no_file_is_refused)
 	struct blkdev *dev = NULL;
 	char path[160];
 
-	ck_assert_int_eq(blkdev_open_path(folder, false, 0, 0, &dev), -EISDIR);
-	ck_assert_int_eq(blkdev_open_path("/dev/null", true, 0, 0, &dev), -ENODEV);
+	ck_assert_int_eq(blkdev_open_path(folder, 0, 0, 0, &dev), -EISDIR);
+	ck_assert_int_eq(blkdev_open_path("/dev/null", BLKDEV_WRITABLE, 0, 0, &dev), -ENODEV);
 
 	(void)snprintf(path, sizeof(path), "%s/missing", folder);
-	ck_assert_int_eq(blkdev_open_path(path, false, 0, 0, &dev), -ENOENT);
+	ck_assert_int_eq(blkdev_open_path(path, 0, 0, 0, &dev), -ENOENT);
 	ck_assert_int_eq(mkfifo(path, 0600), 0);
-	ck_assert_int_eq(blkdev_open_path(path, true, 0, 0, &dev), -ENODEV);
+	ck_assert_int_eq(blkdev_open_path(path, BLKDEV_WRITABLE, 0, 0, &dev), -ENODEV);
 	ck_assert_int_eq(unlink(path), 0);
 	ck_assert_ptr_null(dev);
 }
@@ -380,7 +393,7 @@ END_TEST
 
 START_TEST(test_a_file_that_shrank_is_an_io_error_and_no_short_read)
 {
-	struct blkdev *dev = open_image(false, 0, 0);
+	struct blkdev *dev = open_image(0, 0, 0);
 	uint8_t buf[2048] = {0};
 
 	ck_assert_int_eq(truncate(image, 1024), 0);
@@ -397,18 +410,18 @@ START_TEST(test_a_file_is_known_by_any_of_its_names)
 	struct blkdev *dev;
 	char path[160];
 
-	dev = open_image(false, 0, 0);
+	dev = open_image(0, 0, 0);
 	a = blkdev_get_identity(dev);
 	blkdev_close(dev);
 
 	(void)snprintf(path, sizeof(path), "%s/other", folder);
 	ck_assert_int_eq(link(image, path), 0);
-	ck_assert_int_eq(blkdev_open_path(path, true, 0, 0, &dev), 0);
+	ck_assert_int_eq(blkdev_open_path(path, BLKDEV_WRITABLE, 0, 0, &dev), 0);
 	b = blkdev_get_identity(dev);
 	blkdev_close(dev);
 	ck_assert_int_eq(unlink(path), 0);
 
-	dev = open_image(false, 4096, 0);
+	dev = open_image(0, 4096, 0);
 	c = blkdev_get_identity(dev);
 	blkdev_close(dev);
 
@@ -464,7 +477,7 @@ START_TEST(test_after_a_flush_reads_come_from_the_medium)
 	if (!cache_can_be_dropped())
 		return;
 
-	dev = open_image(true, 512, 0);
+	dev = open_image(BLKDEV_WRITABLE, 512, 0);
 	fill(buf, sizeof(buf), 5);
 	ck_assert_int_eq(blkdev_write(dev, 20480, buf, sizeof(buf)), 0);
 	ck_assert(page_is_cached(20480 + 512));
@@ -500,7 +513,7 @@ static void *read_repeatedly(void *userdata)
 START_TEST(test_several_threads_read_at_once)
 {
 	static uint8_t expected[IMAGE_SIZE];
-	struct blkdev *dev = open_image(true, 0, 0);
+	struct blkdev *dev = open_image(BLKDEV_WRITABLE, 0, 0);
 	struct reader readers[4];
 	pthread_t threads[4];
 
@@ -524,7 +537,7 @@ END_TEST
 
 START_TEST(test_descriptors_do_not_leak_into_programs_we_start)
 {
-	struct blkdev *dev = open_image(true, 0, 0);
+	struct blkdev *dev = open_image(BLKDEV_WRITABLE, 0, 0);
 	int lock = blkdev_lock_path(image, true);
 	char path[64];
 	ssize_t n;
@@ -623,7 +636,7 @@ START_TEST(test_a_block_device_takes_memory_at_any_address)
 
 	if (!attach_loop(false))
 		return;
-	r = blkdev_open_path(loop_path, true, 0, 0, &dev);
+	r = blkdev_open_path(loop_path, BLKDEV_WRITABLE, 0, 0, &dev);
 	ck_assert_int_eq(r, 0);
 	ck_assert_uint_eq(blkdev_size(dev), IMAGE_SIZE);
 	ck_assert_uint_eq(blkdev_physical_size(dev) % blkdev_sector_size(dev), 0);
@@ -645,11 +658,27 @@ START_TEST(test_a_block_device_is_claimed_for_writing_only)
 
 	if (!attach_loop(false))
 		return;
-	ck_assert_int_eq(blkdev_open_path(loop_path, true, 0, 0, &first), 0);
-	ck_assert_int_eq(blkdev_open_path(loop_path, true, 0, 0, &second), -EBUSY);
-	ck_assert_int_eq(blkdev_open_path(loop_path, false, 0, 0, &second), 0);
+	ck_assert_int_eq(blkdev_open_path(loop_path, BLKDEV_WRITABLE, 0, 0, &first), 0);
+	ck_assert_int_eq(blkdev_open_path(loop_path, BLKDEV_WRITABLE, 0, 0, &second), -EBUSY);
+	ck_assert_int_eq(blkdev_open_path(loop_path, 0, 0, 0, &second), 0);
 	blkdev_close(first);
 	blkdev_close(second);
+}
+END_TEST
+
+START_TEST(test_a_block_device_can_be_claimed_for_reading)
+{
+	struct blkdev *claimed = NULL, *other = NULL;
+	uint8_t buf[SECTOR] = {0};
+
+	if (!attach_loop(false))
+		return;
+	ck_assert_int_eq(blkdev_open_path(loop_path, BLKDEV_CLAIM, 0, 0, &claimed), 0);
+	ck_assert_int_eq(blkdev_open_path(loop_path, BLKDEV_CLAIM, 0, 0, &other), -EBUSY);
+	ck_assert_int_eq(blkdev_open_path(loop_path, BLKDEV_WRITABLE, 0, 0, &other), -EBUSY);
+	ck_assert_int_eq(blkdev_read(claimed, 0, buf, SECTOR), 0);
+	ck_assert_int_eq(blkdev_write(claimed, 0, buf, SECTOR), -EROFS);
+	blkdev_close(claimed);
 }
 END_TEST
 
@@ -659,8 +688,8 @@ START_TEST(test_a_write_protected_block_device_is_refused_for_writing)
 
 	if (!attach_loop(true))
 		return;
-	ck_assert_int_eq(blkdev_open_path(loop_path, true, 0, 0, &dev), -EROFS);
-	ck_assert_int_eq(blkdev_open_path(loop_path, false, 0, 0, &dev), 0);
+	ck_assert_int_eq(blkdev_open_path(loop_path, BLKDEV_WRITABLE, 0, 0, &dev), -EROFS);
+	ck_assert_int_eq(blkdev_open_path(loop_path, 0, 0, 0, &dev), 0);
 	blkdev_close(dev);
 }
 END_TEST
@@ -671,8 +700,8 @@ START_TEST(test_a_part_of_a_block_device_begins_on_a_sector)
 
 	if (!attach_loop(false))
 		return;
-	ck_assert_int_eq(blkdev_open_path(loop_path, false, 100, 0, &dev), -EINVAL);
-	ck_assert_int_eq(blkdev_open_path(loop_path, false, 4096, 0, &dev), 0);
+	ck_assert_int_eq(blkdev_open_path(loop_path, 0, 100, 0, &dev), -EINVAL);
+	ck_assert_int_eq(blkdev_open_path(loop_path, 0, 4096, 0, &dev), 0);
 	ck_assert_uint_eq(blkdev_size(dev), IMAGE_SIZE - 4096);
 	blkdev_close(dev);
 }
@@ -709,7 +738,7 @@ END_TEST
 
 START_TEST(test_memdev_loads_a_file_and_leaves_it)
 {
-	struct blkdev *dev = open_image(true, 0, 0);
+	struct blkdev *dev = open_image(BLKDEV_WRITABLE, 0, 0);
 	uint8_t buf[512], *bytes = NULL;
 
 	fill(buf, sizeof(buf), 1);
@@ -722,7 +751,7 @@ START_TEST(test_memdev_loads_a_file_and_leaves_it)
 	memset(bytes, 0xff, IMAGE_SIZE);
 	blkdev_close(dev);
 
-	dev = open_image(false, 0, 0);
+	dev = open_image(0, 0, 0);
 	ck_assert_int_eq(blkdev_read(dev, 1024, buf, 512), 0);
 	ck_assert_uint_eq(buf[0], 1);
 	blkdev_close(dev);
@@ -981,6 +1010,7 @@ static TCase *file_case(void)
 	tcase_add_test(tc, test_a_part_of_a_file_is_a_device_of_its_own);
 	tcase_add_test(tc, test_a_part_outside_the_file_is_refused);
 	tcase_add_test(tc, test_a_device_opened_for_reading_refuses_writes);
+	tcase_add_test(tc, test_a_file_is_not_claimed);
 	tcase_add_test(tc, test_a_file_without_write_permission_is_read_only_even_for_root);
 	tcase_add_test(tc, test_what_is_no_file_is_refused);
 	tcase_add_test(tc, test_a_file_that_shrank_is_an_io_error_and_no_short_read);
@@ -1001,6 +1031,7 @@ static TCase *block_case(void)
 	tcase_add_checked_fixture(tc, make_image, remove_image);
 	tcase_add_test(tc, test_a_block_device_takes_memory_at_any_address);
 	tcase_add_test(tc, test_a_block_device_is_claimed_for_writing_only);
+	tcase_add_test(tc, test_a_block_device_can_be_claimed_for_reading);
 	tcase_add_test(tc, test_a_write_protected_block_device_is_refused_for_writing);
 	tcase_add_test(tc, test_a_part_of_a_block_device_begins_on_a_sector);
 	return tc;

@@ -207,7 +207,7 @@ static void extract(const char *image, const char *dir)
 	struct fat_volume *vol;
 	struct blkdev *dev;
 
-	if (blkdev_open_path(image, false, 0, 0, &dev) < 0 || fat_open(dev, image, NULL, &vol) < 0)
+	if (blkdev_open_path(image, 0, 0, 0, &dev) < 0 || fat_open(dev, image, NULL, &vol) < 0)
 		errx(1, "%s: cannot be opened", image);
 	extract_dir(vol, 0, dir);
 	fat_close(vol);
