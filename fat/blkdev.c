@@ -181,6 +181,17 @@ int blkdev_flush(struct blkdev *dev)
 	return r;
 }
 
+int blkdev_recheck(struct blkdev *dev, uint64_t *ret_size)
+{
+	int r;
+
+	if (!dev->ops->recheck)
+		return 0;
+	r = dev->ops->recheck(dev->impl, ret_size);
+	assert(r <= 0);
+	return r;
+}
+
 void *blkdev_buffer_new(size_t len)
 {
 	void *buf;

@@ -27,13 +27,14 @@
 struct blkdev;
 
 /*
- * What a backend does. @write and @flush are NULL for a device that cannot be written to. They
- * return 0 or a negative errno and never see a length of 0.
+ * What a backend does. @write and @flush are NULL for a device that cannot be written to, @recheck
+ * for one that stays what it is. They return 0 or a negative errno, and never see a length of 0.
  */
 struct blkdev_ops {
 	int (*read)(void *impl, uint64_t offset, void *buf, size_t len);
 	int (*write)(void *impl, uint64_t offset, const void *buf, size_t len);
 	int (*flush)(void *impl);
+	int (*recheck)(void *impl, uint64_t *ret_size);
 	void (*close)(void *impl);
 };
 
@@ -99,6 +100,17 @@ int blkdev_write(struct blkdev *dev, uint64_t offset, const void *buf, size_t le
 
 /* The barrier: everything written so far is durable when this returns 0. */
 int blkdev_flush(struct blkdev *dev);
+
+/*
+ * Whether @dev still is what was opened: there, as large, and as writable. An image file may grow.
+ *
+ * Returns 0, or
+ *   -ENXIO   it is gone
+ *   -ESTALE  it has another size now: *@ret_size, in bytes
+ *   -EROFS   it was opened for writing and became write-protected
+ *   any other errno that the system gives for a failing device
+ */
+int blkdev_recheck(struct blkdev *dev, uint64_t *ret_size);
 
 /*
  * A buffer of @len bytes aligned for any device (free() it), or NULL. Other buffers work too

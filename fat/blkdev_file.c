@@ -34,7 +34,10 @@ enum {
 
 struct file_device {
 	int fd;
+	bool block;
+	bool writable;
 	uint64_t offset;      /* bytes; of the device's byte 0 in the file */
+	uint64_t end;         /* bytes; where the file may not end before, and a block device has to */
 	uint32_t alignment;   /* bytes; memory must be aligned to it (O_DIRECT), 0: need not */
 	uint64_t cached_from; /* written since the last flush, in bytes of the file; */
 	uint64_t cached_to;   /* equal: nothing */
@@ -211,6 +214,56 @@ static int file_flush(void *impl)
 	return 0;
 }
 
+/* A file whose server forgot it is as gone as a disk that was pulled out. */
+static int last_recheck_error(void)
+{
+	int r = last_error();
+
+	return r == -ENODEV || r == -ESTALE ? -ENXIO : r;
+}
+
+static uint64_t size_from(uint64_t offset, uint64_t end)
+{
+	return end > offset ? end - offset : 0;
+}
+
+static int recheck_block(const struct file_device *file, uint64_t *ret_size)
+{
+	int read_only = 0;
+	uint64_t end;
+
+	if (ioctl(file->fd, BLKGETSIZE64, &end) < 0)
+		return last_recheck_error();
+	if (end == 0)
+		return -ENXIO;
+	if (end != file->end) {
+		*ret_size = size_from(file->offset, end);
+		return -ESTALE;
+	}
+	if (file->writable && ioctl(file->fd, BLKROGET, &read_only) < 0)
+		return last_recheck_error();
+	return read_only ? -EROFS : 0;
+}
+
+static int recheck_file(const struct file_device *file, uint64_t *ret_size)
+{
+	struct stat st;
+
+	if (fstat(file->fd, &st) < 0)
+		return last_recheck_error();
+	if ((uint64_t)st.st_size >= file->end)
+		return 0;
+	*ret_size = size_from(file->offset, (uint64_t)st.st_size);
+	return -ESTALE;
+}
+
+static int file_recheck(void *impl, uint64_t *ret_size)
+{
+	const struct file_device *file = impl;
+
+	return file->block ? recheck_block(file, ret_size) : recheck_file(file, ret_size);
+}
+
 static void file_close(void *impl)
 {
 	struct file_device *file = impl;
@@ -222,6 +275,7 @@ static void file_close(void *impl)
 
 static const struct blkdev_ops readable_ops = {
 	.read = file_read,
+	.recheck = file_recheck,
 	.close = file_close,
 };
 
@@ -229,6 +283,7 @@ static const struct blkdev_ops writable_ops = {
 	.read = file_read,
 	.write = file_write,
 	.flush = file_flush,
+	.recheck = file_recheck,
 	.close = file_close,
 };
 
@@ -397,6 +452,8 @@ static int make_device(const struct opened *opened, bool writable, uint64_t offs
 	if (!file)
 		return -ENOMEM;
 	file->fd = opened->fd;
+	file->block = S_ISBLK(opened->st.st_mode);
+	file->writable = writable;
 	file->offset = offset;
 	file->alignment = opened->direct ? opened->sector_size : 0;
 
@@ -406,9 +463,10 @@ static int make_device(const struct opened *opened, bool writable, uint64_t offs
 		free(file);
 		return r;
 	}
+	file->end = file->block ? opened->size : offset + blkdev_size(dev);
 	blkdev_set_physical_size(dev, opened->physical_size);
 	blkdev_set_identity(dev, identity_of(&opened->st, offset));
-	if (S_ISBLK(opened->st.st_mode) && !opened->direct)
+	if (file->block && !opened->direct)
 		drop_cache(file, 0, opened->size);
 	*ret = dev;
 	return 0;

@@ -4,6 +4,7 @@
 #include <check.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <linux/loop.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -27,6 +28,15 @@ enum {
 static char folder[64];
 static char image[128];
 
+static void write_image(void)
+{
+	int fd = open(image, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(ftruncate(fd, IMAGE_SIZE), 0);
+	ck_assert_int_eq(close(fd), 0);
+}
+
 static void make_image(void)
 {
 	const char *tmp = getenv("TMPDIR");
@@ -34,12 +44,7 @@ static void make_image(void)
 	(void)snprintf(folder, sizeof(folder), "%.30s/test-blkdev-XXXXXX", tmp ? tmp : "/tmp");
 	ck_assert_ptr_nonnull(mkdtemp(folder));
 	(void)snprintf(image, sizeof(image), "%s/image", folder);
-
-	int fd = open(image, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-
-	ck_assert_int_ge(fd, 0);
-	ck_assert_int_eq(ftruncate(fd, IMAGE_SIZE), 0);
-	ck_assert_int_eq(close(fd), 0);
+	write_image();
 }
 
 static void remove_image(void)
@@ -404,6 +409,37 @@ START_TEST(test_a_file_that_shrank_is_an_io_error_and_no_short_read)
 }
 END_TEST
 
+START_TEST(test_a_file_may_grow_or_lose_its_name_and_is_still_the_same)
+{
+	struct blkdev *dev = open_image(BLKDEV_WRITABLE, 4096, 8192);
+	uint64_t size;
+
+	ck_assert_int_eq(blkdev_recheck(dev, &size), 0);
+	ck_assert_int_eq(truncate(image, IMAGE_SIZE * 2), 0);
+	ck_assert_int_eq(blkdev_recheck(dev, &size), 0);
+	ck_assert_int_eq(truncate(image, 4096 + 8192), 0);
+	ck_assert_int_eq(unlink(image), 0);
+	ck_assert_int_eq(blkdev_recheck(dev, &size), 0);
+	blkdev_close(dev);
+	write_image();
+}
+END_TEST
+
+START_TEST(test_a_file_that_ends_before_its_part_does_is_noticed)
+{
+	struct blkdev *dev = open_image(0, 4096, 8192);
+	uint64_t size = 0;
+
+	ck_assert_int_eq(truncate(image, 4096 + 8191), 0);
+	ck_assert_int_eq(blkdev_recheck(dev, &size), -ESTALE);
+	ck_assert_uint_eq(size, 8191);
+	ck_assert_int_eq(truncate(image, 100), 0);
+	ck_assert_int_eq(blkdev_recheck(dev, &size), -ESTALE);
+	ck_assert_uint_eq(size, 0);
+	blkdev_close(dev);
+}
+END_TEST
+
 START_TEST(test_a_file_is_known_by_any_of_its_names)
 {
 	struct blkdev_identity a, b, c;
@@ -694,6 +730,77 @@ START_TEST(test_a_write_protected_block_device_is_refused_for_writing)
 }
 END_TEST
 
+/* What the loop device makes of the file's size now. */
+static void resize_loop(off_t size)
+{
+	int loop = open(loop_path, O_RDONLY | O_CLOEXEC);
+
+	ck_assert_int_ge(loop, 0);
+	ck_assert_int_eq(truncate(image, size), 0);
+	ck_assert_int_eq(ioctl(loop, LOOP_SET_CAPACITY), 0);
+	ck_assert_int_eq(close(loop), 0);
+}
+
+START_TEST(test_a_block_device_of_another_size_is_noticed)
+{
+	struct blkdev *dev = NULL;
+	uint64_t size = 0;
+
+	if (!attach_loop(false))
+		return;
+	ck_assert_int_eq(blkdev_open_path(loop_path, BLKDEV_WRITABLE, 4096, 8192, &dev), 0);
+	ck_assert_int_eq(blkdev_recheck(dev, &size), 0);
+	resize_loop(IMAGE_SIZE * 2);
+	ck_assert_int_eq(blkdev_recheck(dev, &size), -ESTALE);
+	ck_assert_uint_eq(size, IMAGE_SIZE * 2 - 4096);
+	resize_loop(IMAGE_SIZE);
+	ck_assert_int_eq(blkdev_recheck(dev, &size), 0);
+	blkdev_close(dev);
+}
+END_TEST
+
+START_TEST(test_a_block_device_without_a_size_is_gone)
+{
+	struct blkdev *dev = NULL;
+	uint64_t size;
+
+	if (!attach_loop(false))
+		return;
+	ck_assert_int_eq(blkdev_open_path(loop_path, 0, 0, 0, &dev), 0);
+	resize_loop(0);
+	ck_assert_int_eq(blkdev_recheck(dev, &size), -ENXIO);
+	blkdev_close(dev);
+}
+END_TEST
+
+static void protect_loop(int read_only)
+{
+	int loop = open(loop_path, O_RDONLY | O_CLOEXEC);
+
+	ck_assert_int_ge(loop, 0);
+	ck_assert_int_eq(ioctl(loop, BLKROSET, &read_only), 0);
+	ck_assert_int_eq(close(loop), 0);
+}
+
+START_TEST(test_a_block_device_that_became_write_protected_is_noticed_where_that_matters)
+{
+	struct blkdev *writable = NULL, *readable = NULL;
+	uint64_t size;
+
+	if (!attach_loop(false))
+		return;
+	ck_assert_int_eq(blkdev_open_path(loop_path, BLKDEV_WRITABLE, 0, 0, &writable), 0);
+	ck_assert_int_eq(blkdev_open_path(loop_path, 0, 0, 0, &readable), 0);
+	protect_loop(1);
+	ck_assert_int_eq(blkdev_recheck(writable, &size), -EROFS);
+	ck_assert_int_eq(blkdev_recheck(readable, &size), 0);
+	protect_loop(0);
+	ck_assert_int_eq(blkdev_recheck(writable, &size), 0);
+	blkdev_close(writable);
+	blkdev_close(readable);
+}
+END_TEST
+
 START_TEST(test_a_part_of_a_block_device_begins_on_a_sector)
 {
 	struct blkdev *dev = NULL;
@@ -821,6 +928,28 @@ START_TEST(test_faultdev_fails_at_the_nth_call_of_the_kinds_asked_for)
 	fault.kind = FAULT_FLIP;
 	ck_assert_int_eq(blkdev_read(dev, 0, buf, SECTOR), 0);
 	ck_assert_uint_eq(buf[0], 1);
+	blkdev_close(dev);
+	blkdev_close(mem);
+}
+END_TEST
+
+START_TEST(test_faultdev_is_gone_from_the_nth_recheck_on)
+{
+	struct fault fault = {
+		.ops = TESTDEV_RECHECK, .error = -ESTALE, .nth = 2, .sticky = true};
+	struct blkdev *mem = new_mem(IMAGE_SIZE, SECTOR, NULL);
+	struct blkdev *dev = NULL;
+	uint8_t buf[SECTOR] = {0};
+	uint64_t size = 0;
+
+	ck_assert_int_eq(blkdev_recheck(mem, &size), 0);
+	ck_assert_int_eq(faultdev_new(mem, &fault, &dev), 0);
+	ck_assert_int_eq(blkdev_recheck(dev, &size), 0);
+	ck_assert_int_eq(blkdev_recheck(dev, &size), -ESTALE);
+	ck_assert_uint_eq(size, IMAGE_SIZE / 2);
+	fault.error = -ENXIO;
+	ck_assert_int_eq(blkdev_recheck(dev, &size), -ENXIO);
+	ck_assert_int_eq(blkdev_read(dev, 0, buf, SECTOR), 0);
 	blkdev_close(dev);
 	blkdev_close(mem);
 }
@@ -981,6 +1110,38 @@ START_TEST(test_stacked_devices_pass_on_what_they_stand_on)
 }
 END_TEST
 
+static void ignore_call(void *userdata, enum testdev_op op)
+{
+	(void)userdata;
+	(void)op;
+}
+
+START_TEST(test_stacked_devices_pass_on_a_recheck)
+{
+	struct fault fault = {.ops = TESTDEV_RECHECK, .error = -ENXIO, .nth = 2};
+	struct trace trace = {.ops = TESTDEV_RECHECK};
+	struct blkdev *mem = new_mem(IMAGE_SIZE, SECTOR, NULL);
+	struct blkdev *a = NULL, *b = NULL, *c = NULL, *d = NULL;
+	struct write_log *log = NULL;
+	uint64_t size;
+
+	ck_assert_int_eq(faultdev_new(mem, &fault, &a), 0);
+	ck_assert_int_eq(logdev_new(a, &log, &b), 0);
+	ck_assert_int_eq(tapdev_new(b, ignore_call, NULL, &c), 0);
+	ck_assert_int_eq(tracedev_new(c, &trace, &d), 0);
+	ck_assert_int_eq(blkdev_recheck(d, &size), 0);
+	ck_assert_int_eq(blkdev_recheck(d, &size), -ENXIO);
+	ck_assert_str_eq(trace.text, "recheck\nrecheck\n");
+	blkdev_close(d);
+	blkdev_close(c);
+	blkdev_close(b);
+	blkdev_close(a);
+	blkdev_close(mem);
+	write_log_free(log);
+	trace_done(&trace);
+}
+END_TEST
+
 static TCase *handle_case(void)
 {
 	TCase *tc = tcase_create("handle");
@@ -1014,6 +1175,8 @@ static TCase *file_case(void)
 	tcase_add_test(tc, test_a_file_without_write_permission_is_read_only_even_for_root);
 	tcase_add_test(tc, test_what_is_no_file_is_refused);
 	tcase_add_test(tc, test_a_file_that_shrank_is_an_io_error_and_no_short_read);
+	tcase_add_test(tc, test_a_file_may_grow_or_lose_its_name_and_is_still_the_same);
+	tcase_add_test(tc, test_a_file_that_ends_before_its_part_does_is_noticed);
 	tcase_add_test(tc, test_a_file_is_known_by_any_of_its_names);
 	tcase_add_test(tc, test_after_a_flush_reads_come_from_the_medium);
 	tcase_add_test(tc, test_several_threads_read_at_once);
@@ -1033,6 +1196,9 @@ static TCase *block_case(void)
 	tcase_add_test(tc, test_a_block_device_is_claimed_for_writing_only);
 	tcase_add_test(tc, test_a_block_device_can_be_claimed_for_reading);
 	tcase_add_test(tc, test_a_write_protected_block_device_is_refused_for_writing);
+	tcase_add_test(tc, test_a_block_device_of_another_size_is_noticed);
+	tcase_add_test(tc, test_a_block_device_without_a_size_is_gone);
+	tcase_add_test(tc, test_a_block_device_that_became_write_protected_is_noticed_where_that_matters);
 	tcase_add_test(tc, test_a_part_of_a_block_device_begins_on_a_sector);
 	return tc;
 }
@@ -1047,11 +1213,13 @@ static TCase *testdev_case(void)
 	tcase_add_test(tc, test_memdev_loads_a_file_and_leaves_it);
 	tcase_add_test(tc, test_faultdev_fails_in_each_of_its_ways);
 	tcase_add_test(tc, test_faultdev_fails_at_the_nth_call_of_the_kinds_asked_for);
+	tcase_add_test(tc, test_faultdev_is_gone_from_the_nth_recheck_on);
 	tcase_add_test(tc, test_tracedev_writes_a_line_per_call);
 	tcase_add_test(tc, test_logdev_counts_epochs_and_sector_versions);
 	tcase_add_test(tc, test_logdev_builds_every_state_a_power_cut_could_leave);
 	tcase_add_test(tc, test_logdev_goes_from_state_to_state_in_small_steps);
 	tcase_add_test(tc, test_stacked_devices_pass_on_what_they_stand_on);
+	tcase_add_test(tc, test_stacked_devices_pass_on_a_recheck);
 	return tc;
 }
 

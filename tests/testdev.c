@@ -261,10 +261,23 @@ static int faultdev_flush(void *impl)
 	return r < 0 || dev->fault->kind == FAULT_DROP ? r : dev->fault->error;
 }
 
+/* A device of another size has half of it. */
+static int faultdev_recheck(void *impl, uint64_t *ret_size)
+{
+	struct faultdev *dev = impl;
+
+	if (!fires(dev->fault, TESTDEV_RECHECK))
+		return blkdev_recheck(dev->next, ret_size);
+	if (dev->fault->error == -ESTALE)
+		*ret_size = blkdev_size(dev->next) / 2;
+	return dev->fault->error;
+}
+
 static const struct blkdev_ops faultdev_ops = {
 	.read = faultdev_read,
 	.write = faultdev_write,
 	.flush = faultdev_flush,
+	.recheck = faultdev_recheck,
 	.close = free,
 };
 
@@ -358,6 +371,15 @@ static int tracedev_flush(void *impl)
 	return r < 0 ? r : blkdev_flush(dev->next);
 }
 
+static int tracedev_recheck(void *impl, uint64_t *ret_size)
+{
+	struct tracedev *dev = impl;
+	int r;
+
+	r = note(dev, TESTDEV_RECHECK, "recheck\n");
+	return r < 0 ? r : blkdev_recheck(dev->next, ret_size);
+}
+
 static void tracedev_close(void *impl)
 {
 	struct tracedev *dev = impl;
@@ -370,6 +392,7 @@ static const struct blkdev_ops tracedev_ops = {
 	.read = tracedev_read,
 	.write = tracedev_write,
 	.flush = tracedev_flush,
+	.recheck = tracedev_recheck,
 	.close = tracedev_close,
 };
 
@@ -433,10 +456,18 @@ static int tapdev_flush(void *impl)
 	return blkdev_flush(dev->next);
 }
 
+static int tapdev_recheck(void *impl, uint64_t *ret_size)
+{
+	const struct tapdev *dev = impl;
+
+	return blkdev_recheck(dev->next, ret_size);
+}
+
 static const struct blkdev_ops tapdev_ops = {
 	.read = tapdev_read,
 	.write = tapdev_write,
 	.flush = tapdev_flush,
+	.recheck = tapdev_recheck,
 	.close = free,
 };
 
@@ -585,10 +616,18 @@ static int logdev_flush(void *impl)
 	return r < 0 ? r : add_epoch(dev->log);
 }
 
+static int logdev_recheck(void *impl, uint64_t *ret_size)
+{
+	const struct logdev *dev = impl;
+
+	return blkdev_recheck(dev->next, ret_size);
+}
+
 static const struct blkdev_ops logdev_ops = {
 	.read = logdev_read,
 	.write = logdev_write,
 	.flush = logdev_flush,
+	.recheck = logdev_recheck,
 	.close = free,
 };
 

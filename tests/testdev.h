@@ -36,11 +36,12 @@ enum testdev_op {
 	TESTDEV_READ = 1 << 0,
 	TESTDEV_WRITE = 1 << 1,
 	TESTDEV_FLUSH = 1 << 2,
-	TESTDEV_ALL = TESTDEV_READ | TESTDEV_WRITE | TESTDEV_FLUSH,
+	TESTDEV_ALL = TESTDEV_READ | TESTDEV_WRITE | TESTDEV_FLUSH, /* what transfers */
+	TESTDEV_RECHECK = 1 << 3,
 };
 
 enum fault_kind {
-	FAULT_ERROR, /* nothing happens and the call returns error */
+	FAULT_ERROR, /* nothing happens and the call returns error; a recheck always does so */
 	FAULT_HALF,  /* a write does its first half (in whole sectors), then FAULT_ERROR */
 	FAULT_LATE,  /* the call does all that it should, then FAULT_ERROR */
 	FAULT_DROP,  /* a write or flush does nothing and returns 0: a lying device */
@@ -68,8 +69,8 @@ int faultdev_new(struct blkdev *next, struct fault *fault, struct blkdev **ret);
 /* ---- tracedev: a text line per call ---- */
 
 /*
- * "read 512+512\n", "write 4096+512\n" (offset+length, bytes) and "flush\n", also for calls that
- * then fail. Free with trace_done().
+ * "read 512+512\n", "write 4096+512\n" (offset+length, bytes), "flush\n" and "recheck\n", also for
+ * calls that then fail. Free with trace_done().
  */
 struct trace {
 	unsigned ops; /* TESTDEV_*: which calls leave a line */
@@ -83,7 +84,7 @@ int tracedev_new(struct blkdev *next, struct trace *trace, struct blkdev **ret);
 /* Free the text and be ready to go on. */
 void trace_done(struct trace *trace);
 
-/* ---- tapdev: somebody is told of each call before it is made ---- */
+/* ---- tapdev: somebody is told of each call before it is made, but for rechecks ---- */
 
 typedef void (*tap_fn)(void *userdata, enum testdev_op op);
 
