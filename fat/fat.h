@@ -14,7 +14,7 @@
  *   -ENOTSUP    a valid volume that we do not write to
  *   -ENOSPC     not enough free clusters, or a directory that cannot grow
  *   -EEXIST     a name collides with another that must stay
- *   -ESTALE     somebody else changed the volume while it was ours
+ *   -ESTALE     somebody else changed the volume, or the device's size, while it was ours
  *   -EINVAL     the caller is wrong
  *   -ENOMEM
  *

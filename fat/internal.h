@@ -179,6 +179,11 @@ static inline bool fat_slot_is_long(const struct fat_short_slot *slot)
 void fat_report(const struct fat_volume *vol, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
+/* ---- recheck.c ---- */
+
+/* Whether the device still is what was opened: 0, or an error of blkdev_recheck(), reported. */
+int fat_recheck_device(const struct fat_volume *vol);
+
 /* ---- name.c: pure ---- */
 
 uint8_t fat_lfn_checksum(const uint8_t short_name[11]);

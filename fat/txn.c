@@ -33,6 +33,9 @@
  *            each; then FSInfo, alone, and a barrier. Power cut: lost clusters, a wrong count.
  *            All of it is read back, too: a run that ends well has done what it says.
  *
+ * Before the first write, before each operation and at the end the device is asked whether it still
+ * is what was opened: what was written to one that is not need not be there.
+ *
  * Nothing in the reserved region is written but FSInfo. A step that fails ends the run; what has
  * been committed stands, what was not is lost clusters, and the next run frees them.
  *
@@ -550,7 +553,7 @@ static int run_link_step(struct fat_volume *vol, const struct fat_step *step)
 
 static int commit(struct fat_txn *txn, const struct fat_op *op)
 {
-	int r = 0;
+	int r = fat_recheck_device(txn->vol);
 
 	for (uint32_t i = 0; r == 0 && i < op->n_steps; i++) {
 		const struct fat_step *step = &op->steps[i];
@@ -628,7 +631,9 @@ int fat_txn_run(struct fat_txn *txn, int (*before_commit)(void *userdata), void 
 	if (txn->n_ops > 0 && !txn->laid_out)
 		return -EINVAL;
 	vol->checked = false;
-	r = prepare(txn);
+	r = fat_recheck_device(vol);
+	if (r == 0)
+		r = prepare(txn);
 	if (r == 0)
 		r = verify(txn);
 	if (r == 0 && before_commit)
@@ -637,5 +642,7 @@ int fat_txn_run(struct fat_txn *txn, int (*before_commit)(void *userdata), void 
 		r = fat_txn_poll(txn);
 	for (uint32_t i = 0; r == 0 && i < txn->n_ops; i++)
 		r = commit(txn, &txn->ops[i]);
-	return r < 0 ? r : release(txn);
+	if (r == 0)
+		r = release(txn);
+	return r < 0 ? r : fat_recheck_device(vol);
 }

@@ -1390,6 +1390,27 @@ START_TEST(test_a_replaced_file_on_fat12_writes_just_this)
 }
 END_TEST
 
+START_TEST(test_the_device_is_looked_at_first_before_a_commit_and_last)
+{
+	static const char want[] = "recheck\n"
+				   "write 20480+1024\n"
+				   "write 3584+512\n"
+				   "write 512+512\n"
+				   "recheck\n"
+				   "write 6656+512\n"
+				   "write 512+512\n"
+				   "write 3584+512\n"
+				   "recheck\n";
+	struct test *t = new_test(0);
+
+	replace(t, "/foreign.txt", new_file(t, NULL, "FOREIGN TXT", 1000, 7));
+	t->trace.ops = TESTDEV_WRITE | TESTDEV_RECHECK;
+	run(t);
+	ck_assert_str_eq(t->trace.text, want);
+	free_test(t);
+}
+END_TEST
+
 START_TEST(test_nothing_to_do_writes_nothing)
 {
 	struct test *t = new_test(_i);
@@ -2144,6 +2165,72 @@ START_TEST(test_any_failing_barrier_leaves_a_sound_volume)
 }
 END_TEST
 
+/* What is said of a device that is not what it was, of @size bytes. */
+static void expect_words(struct test *t, int error, uint64_t size)
+{
+	char want[128];
+
+	if (error == -ENXIO)
+		(void)snprintf(want, sizeof want, "test: the device is gone");
+	else if (error == -EROFS)
+		(void)snprintf(want, sizeof want, "test: it became write-protected");
+	else if (error == -ESTALE)
+		(void)snprintf(want, sizeof want, "test: its size changed from %llu to %llu bytes",
+			(unsigned long long)size, (unsigned long long)size / 2);
+	else
+		(void)snprintf(want, sizeof want, "%s", strerror(-error));
+	ck_assert_msg(strstr(t->f->messages, want) != NULL, "%s", t->f->messages);
+}
+
+/* From the nth look at it on the device is another. Returns whether there was an nth one. */
+static bool run_on_device_that_changes(struct test *t, uint64_t nth, int error, int commits)
+{
+	uint64_t size = blkdev_size(t->f->dev);
+	bool fired;
+	int r;
+
+	fixture_reset(t->f);
+	begin(t);
+	plan_work(t);
+	trace_done(&t->trace);
+	t->fault = (struct fault){
+		.ops = TESTDEV_RECHECK, .error = error, .nth = nth, .sticky = true};
+	r = run_work(t);
+	fired = t->fault.n_fired > 0;
+	end(t);
+	if (!fired) {
+		ck_assert_int_eq(r, 0);
+		return false;
+	}
+	ck_assert_int_eq(r, error);
+	expect_words(t, error, size);
+	ck_assert_uint_eq(t->fault.n_fired, 1);
+	ck_assert_str_eq(t->trace.text + t->trace.len - strlen("recheck\n"), "recheck\n");
+	ck_assert_int_eq(state_of(t->f), commits);
+	return true;
+}
+
+/* It has five operations: with the first and the last look that makes seven. */
+START_TEST(test_nothing_is_written_to_a_device_that_is_another_now)
+{
+	static const int commits[] = {0, 0, 1, 2, 3, 4, 5};
+	static const int errors[] = {-ENXIO, -ESTALE, -EROFS, -EIO};
+	struct test *t = new_work(_i);
+
+	end(t);
+	t->trace.ops = TESTDEV_WRITE | TESTDEV_FLUSH | TESTDEV_RECHECK;
+	for (uint64_t nth = 1; nth <= 7; nth++) {
+		ck_assert(run_on_device_that_changes(
+			t, nth, errors[nth % 4], commits[nth - 1]));
+		if (nth == 1)
+			ck_assert_str_eq(t->trace.text, "recheck\n");
+		tidy_up(t);
+	}
+	ck_assert(!run_on_device_that_changes(t, 8, -ENXIO, 5));
+	free_test(t);
+}
+END_TEST
+
 /* ---- power cuts ---- */
 
 struct cutter {
@@ -2506,6 +2593,7 @@ static void add_order(Suite *suite)
 	};
 	const TTest *const one_type[] = {
 		test_a_replaced_file_on_fat12_writes_just_this,
+		test_the_device_is_looked_at_first_before_a_commit_and_last,
 		test_an_unknown_or_wrong_free_count_is_put_right_and_the_hint_left,
 		test_a_sector_that_is_no_fsinfo_is_left_alone,
 	};
@@ -2532,6 +2620,7 @@ static void add_faults(Suite *suite)
 		test_any_half_write_leaves_a_sound_volume,
 		test_any_failing_read_leaves_a_sound_volume,
 		test_any_failing_barrier_leaves_a_sound_volume,
+		test_nothing_is_written_to_a_device_that_is_another_now,
 	};
 	const TTest *const halves[] = {test_half_a_lost_write_is_noticed_before_the_commit};
 	const TTest *const links[] = {test_a_lost_link_is_noticed};
