@@ -5,6 +5,7 @@
 #include <config.h>
 
 #include <check.h>
+#include <errno.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -262,6 +263,33 @@ START_TEST(test_contents_that_the_mirror_loses_are_noticed)
 }
 END_TEST
 
+/* Its size changes, so says the nth look at it. Returns whether there was an nth one. */
+static bool sync_cut_short(uint64_t nth)
+{
+	struct test *t = new_test();
+	bool fired;
+
+	t->fault = (struct fault){.ops = TESTDEV_RECHECK, .error = -ESTALE, .nth = nth};
+	if (sync_mirror(t) == FES_MIRROR_SYNCED)
+		ck_assert_uint_eq(t->fault.n_fired, 0);
+	else
+		ck_assert_msg(strstr(t->message, "mirror: its size changed") != NULL, "%s",
+			t->message);
+	fired = t->fault.n_fired > 0;
+	free_test(t);
+	return fired;
+}
+
+START_TEST(test_a_mirror_that_is_cut_short_meanwhile_is_not_called_synced)
+{
+	uint64_t nth = 1;
+
+	while (sync_cut_short(nth))
+		nth++;
+	ck_assert_uint_gt(nth, 3); /* first, before a commit, last */
+}
+END_TEST
+
 int main(void)
 {
 	TCase *tc = tcase_create("mirror");
@@ -278,6 +306,7 @@ int main(void)
 	tcase_add_test(tc, test_a_primary_whose_table_changes_is_noticed);
 	tcase_add_test(tc, test_contents_that_change_before_they_are_copied_are_noticed);
 	tcase_add_test(tc, test_contents_that_the_mirror_loses_are_noticed);
+	tcase_add_test(tc, test_a_mirror_that_is_cut_short_meanwhile_is_not_called_synced);
 	suite_add_tcase(suite, tc);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_ENV);
