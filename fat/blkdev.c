@@ -192,6 +192,17 @@ int blkdev_recheck(struct blkdev *dev, uint64_t *ret_size)
 	return r;
 }
 
+int blkdev_catch_up(struct blkdev *dev)
+{
+	int r;
+
+	if (!dev->ops->catch_up)
+		return 0;
+	r = dev->ops->catch_up(dev->impl);
+	assert(r <= 0);
+	return r;
+}
+
 void *blkdev_buffer_new(size_t len)
 {
 	void *buf;

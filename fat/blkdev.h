@@ -28,13 +28,15 @@ struct blkdev;
 
 /*
  * What a backend does. @write and @flush are NULL for a device that cannot be written to, @recheck
- * for one that stays what it is. They return 0 or a negative errno, and never see a length of 0.
+ * for one that stays what it is, @catch_up for one that nobody else writes to. They return 0 or a
+ * negative errno, and never see a length of 0.
  */
 struct blkdev_ops {
 	int (*read)(void *impl, uint64_t offset, void *buf, size_t len);
 	int (*write)(void *impl, uint64_t offset, const void *buf, size_t len);
 	int (*flush)(void *impl);
 	int (*recheck)(void *impl, uint64_t *ret_size);
+	int (*catch_up)(void *impl);
 	void (*close)(void *impl);
 };
 
@@ -111,6 +113,18 @@ int blkdev_flush(struct blkdev *dev);
  *   any other errno that the system gives for a failing device
  */
 int blkdev_recheck(struct blkdev *dev, uint64_t *ret_size);
+
+/*
+ * Let @dev catch up with what others have written to it through the kernel: have a file system that
+ * is mounted from a block device, in whatever namespace, write what it still holds back, and forget
+ * what is cached of the device. Nothing for an image file. The kernel does not tell whether the file
+ * system could write: syncfs() does, where the mount can be reached.
+ *
+ * Returns 0, or
+ *   -EACCES, -EPERM  only root may ask for that
+ *   any other errno that the system gives for a failing device
+ */
+int blkdev_catch_up(struct blkdev *dev);
 
 /*
  * A buffer of @len bytes aligned for any device (free() it), or NULL. Other buffers work too

@@ -264,6 +264,13 @@ static int file_recheck(void *impl, uint64_t *ret_size)
 	return file->block ? recheck_block(file, ret_size) : recheck_file(file, ret_size);
 }
 
+static int file_catch_up(void *impl)
+{
+	const struct file_device *file = impl;
+
+	return file->block && ioctl(file->fd, BLKFLSBUF, 0) < 0 ? last_error() : 0;
+}
+
 static void file_close(void *impl)
 {
 	struct file_device *file = impl;
@@ -276,6 +283,7 @@ static void file_close(void *impl)
 static const struct blkdev_ops readable_ops = {
 	.read = file_read,
 	.recheck = file_recheck,
+	.catch_up = file_catch_up,
 	.close = file_close,
 };
 
@@ -284,6 +292,7 @@ static const struct blkdev_ops writable_ops = {
 	.write = file_write,
 	.flush = file_flush,
 	.recheck = file_recheck,
+	.catch_up = file_catch_up,
 	.close = file_close,
 };
 

@@ -350,6 +350,7 @@ START_TEST(test_a_device_opened_for_reading_refuses_writes)
 
 	ck_assert_int_eq(blkdev_write(dev, 0, buf, 512), -EROFS);
 	ck_assert_int_eq(blkdev_flush(dev), 0);
+	ck_assert_int_eq(blkdev_catch_up(dev), 0);
 	ck_assert_uint_eq(blkdev_get_stats(dev).writes, 0);
 	blkdev_close(dev);
 }
@@ -801,6 +802,46 @@ START_TEST(test_a_block_device_that_became_write_protected_is_noticed_where_that
 }
 END_TEST
 
+/* What others wrote is in the block device's cache; the file behind it does not have it yet. */
+START_TEST(test_a_block_device_catches_up_with_what_others_wrote)
+{
+	struct blkdev *dev = NULL, *file;
+	uint8_t in[SECTOR], out[SECTOR];
+	int loop;
+
+	if (!attach_loop(false))
+		return;
+	fill(in, sizeof(in), 23);
+	loop = open(loop_path, O_WRONLY | O_CLOEXEC);
+	ck_assert_int_ge(loop, 0);
+	ck_assert_int_eq(pwrite(loop, in, sizeof(in), 8192), sizeof(in));
+	ck_assert_int_eq(blkdev_open_path(loop_path, 0, 0, 0, &dev), 0);
+	ck_assert_int_eq(blkdev_catch_up(dev), 0);
+	file = open_image(0, 0, 0);
+	ck_assert_int_eq(blkdev_read(file, 8192, out, sizeof(out)), 0);
+	ck_assert_mem_eq(in, out, sizeof(in));
+	ck_assert_int_eq(close(loop), 0);
+	blkdev_close(file);
+	blkdev_close(dev);
+}
+END_TEST
+
+START_TEST(test_who_may_only_read_a_block_device_cannot_make_others_write)
+{
+	const uid_t nobody = 65534;
+	struct blkdev *dev = NULL;
+
+	if (!attach_loop(false))
+		return;
+	ck_assert_int_eq(blkdev_open_path(loop_path, 0, 0, 0, &dev), 0);
+	if (seteuid(nobody) == 0) {
+		ck_assert_int_eq(blkdev_catch_up(dev), -EACCES);
+		ck_assert_int_eq(seteuid(0), 0);
+	}
+	blkdev_close(dev);
+}
+END_TEST
+
 START_TEST(test_a_part_of_a_block_device_begins_on_a_sector)
 {
 	struct blkdev *dev = NULL;
@@ -1199,6 +1240,8 @@ static TCase *block_case(void)
 	tcase_add_test(tc, test_a_block_device_of_another_size_is_noticed);
 	tcase_add_test(tc, test_a_block_device_without_a_size_is_gone);
 	tcase_add_test(tc, test_a_block_device_that_became_write_protected_is_noticed_where_that_matters);
+	tcase_add_test(tc, test_a_block_device_catches_up_with_what_others_wrote);
+	tcase_add_test(tc, test_who_may_only_read_a_block_device_cannot_make_others_write);
 	tcase_add_test(tc, test_a_part_of_a_block_device_begins_on_a_sector);
 	return tc;
 }
