@@ -93,7 +93,10 @@ struct fes_managed {
 int fes_managed_init(struct fes_managed *managed);
 void fes_managed_done(struct fes_managed *managed);
 
-/* -EINVAL when @path is not absolute, has "." or ".." in it, or is the root. */
+/* Whether @path is absolute, not the root, has no "." or "..", and names that FAT can hold. */
+bool fes_path_is_valid(const char *path);
+
+/* -EINVAL when @path is not valid. */
 int fes_managed_add(struct fes_managed *managed, const char *path);
 int fes_managed_exclude(struct fes_managed *managed, const char *path);
 

@@ -56,7 +56,7 @@ bool fes_path_within(const char *path, const char *above)
 	return true;
 }
 
-static bool path_valid(const char *path)
+bool fes_path_is_valid(const char *path)
 {
 	const char *part = next_part(path);
 
@@ -78,7 +78,7 @@ static int push(char ***list, size_t *n, const char *path)
 	char **more;
 	char *copy;
 
-	if (!path_valid(path))
+	if (!fes_path_is_valid(path))
 		return -EINVAL;
 	copy = strdup(path);
 	more = copy ? realloc(*list, (*n + 1) * sizeof *more) : NULL;
