@@ -2,9 +2,9 @@
 #pragma once
 
 /*
- * The list, /loader/esp-sync: the partition UUIDs of all ESPs of a machine, and what more of them is
- * managed or left alone. The same file is on each of them, so that each can be the primary. Pure: from
- * text to text. Private to lib/.
+ * The list, /loader/esp-sync: the partition UUIDs of all ESPs of a machine, and what more of them
+ * is managed or left alone. The same file is on each of them, so that each can be the primary.
+ * Pure: from text to text. Private to lib/.
  *
  *     # comments and blank lines stay where they are
  *     3f2504e0-4f89-41d3-9a0c-0305e82c3301
@@ -42,11 +42,12 @@ struct fes_list {
 };
 
 /*
- * Parse @len bytes. @report gets one message, which begins with "line N: " where one line is to blame:
- * a word that is not known, a UUID that is none or that stands there twice, a path that is not
- * absolute, too long a file, NUL bytes (UTF-16). A '#' begins a comment at the start of a line or
- * after a blank; blanks around a value, CRLF and a missing last newline are fine. Blanks inside a
- * path are part of it.
+ * Parse @len bytes. @report gets one message, which begins with "line N: " where one line is to
+ * blame: a word that is not known, a UUID that is none or that stands there twice, a path that
+ * fes_managed_add() would refuse, too long a file, NUL bytes (UTF-16), a byte order mark.
+ *
+ * A '#' begins a comment at the start of a line or after a blank; blanks around a value, CRLF and
+ * a missing last newline are fine. Blanks inside a path are part of it.
  *
  * Returns 0, -EBADMSG (reported) or -ENOMEM. Free with fes_list_done(); one that is all zero is an
  * empty list.
@@ -64,16 +65,21 @@ size_t fes_list_count_uuids(const struct fes_list *list);
 
 /*
  * Put @uuid behind the last UUID (in lower case), or at the end. The line ends as others do.
- * -EEXIST when it is there already, -EINVAL when it is no UUID, -ENOMEM.
+ *
+ * Returns 0, or
+ *   -EINVAL  it is no UUID
+ *   -EEXIST  it is there already
+ *   -EFBIG   the text would be longer than FES_LIST_MAX
+ *   -ENOMEM
  */
 int fes_list_add(struct fes_list *list, const char *uuid);
 
-/* -ENOENT when it is not there, -ENOMEM. Comments on lines of their own stay. */
+/* 0, or -ENOENT when it is not there. Comments on lines of their own stay. */
 int fes_list_remove(struct fes_list *list, const char *uuid);
 
 /*
- * @new takes the place of @old; a comment behind it stays.
- * -ENOENT, -EEXIST, -EINVAL, -ENOMEM.
+ * @new takes the place of @old; a comment behind it stays. -ENOENT when @old is not there; else
+ * as fes_list_add().
  */
 int fes_list_replace(struct fes_list *list, const char *old, const char *new);
 
