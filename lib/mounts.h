@@ -33,13 +33,18 @@ void fes_mounts_done(struct fes_mounts *mounts);
 /* What one sees at mount point @path: the last mount there that is no autofs; or NULL. */
 const struct fes_mount *fes_mounts_at(const struct fes_mounts *mounts, const char *path);
 
-/* The best way to reach @device: a whole mount (root "/") before a part, writable before read-only; or NULL. */
+/*
+ * The best way to reach @device, or NULL: what is not covered by another mount at its own path
+ * comes first, then a whole mount (root "/"), then a writable one. A mount further up can cover it
+ * still: whoever opens the path looks whether it is on @device.
+ */
 const struct fes_mount *fes_mounts_of(const struct fes_mounts *mounts, dev_t device);
 
 /*
- * Say in @buf who keeps @device busy: "it is mounted at /boot/efi", "it is mounted at /mnt in the
- * mount namespace of process 812 (systemd-udevd)", "it belongs to md0", "it is mounted or in use, by
- * whom cannot be seen". Looks at the mounts of this process, then at the holders in sysfs, then at
- * the mounts of all processes that may be looked at. Never fails.
+ * Say in @buf who keeps @device busy: "it is mounted at /boot/efi", "it belongs to md0", "its disk
+ * belongs to mpatha (dm-3)", "it is mounted at /mnt in the mount namespace of process 812
+ * (systemd-udevd)", "it is mounted or in use, by whom cannot be seen". Looks at the mounts of this
+ * process, then at the holders in sysfs, then at the mounts of all processes of other namespaces
+ * that may be looked at. One line without control characters. Never fails.
  */
 void fes_mounts_blame(const char *root, dev_t device, char *buf, size_t len);
