@@ -353,6 +353,15 @@ int fes_apply_removals(const struct fes_apply *apply);
 /* Whether two volumes are, or overlap in, the same device or file, whatever their paths. */
 bool fes_spec_same(const char *root, const struct fes_spec *a, const struct fes_spec *b);
 
+/*
+ * Whether the name that @spec was resolved from still stands for the same part of the same path, and
+ * for the same partition. Nothing but errors is reported.
+ *
+ * Returns 0, -ESTALE (it does not; reported), or an error of fes_spec_resolve().
+ */
+int fes_spec_look_again(struct fes_host *host, const struct fes_spec *spec, fes_log_fn report,
+	void *userdata);
+
 /* ---- lock.c ---- */
 
 struct fes_lock_request {

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <config.h>
 
+#include <errno.h>
 #include <limits.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
 
 #include "lib/internal.h"
@@ -61,4 +64,53 @@ bool fes_spec_same(const char *root, const struct fes_spec *a, const struct fes_
 	return find_storage(root, a, &sa) && find_storage(root, b, &sb) && sa.block == sb.block &&
 		sa.device == sb.device && sa.inode == sb.inode && sa.offset < sb.end &&
 		sb.offset < sa.end;
+}
+
+/* ---- looking again ---- */
+
+struct errors {
+	fes_log_fn report;
+	void *userdata;
+};
+
+/* Warnings were given when it was looked at first. */
+static void pass_error(void *userdata, enum fes_log_level level, const char *message)
+{
+	const struct errors *errors = userdata;
+
+	if (level == FES_LOG_ERROR)
+		errors->report(errors->userdata, level, message);
+}
+
+static bool text_equal(const char *a, const char *b)
+{
+	return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
+static bool spec_equal(const struct fes_spec *a, const struct fes_spec *b)
+{
+	return text_equal(a->path, b->path) && a->offset == b->offset && a->size == b->size &&
+		text_equal(a->partuuid, b->partuuid);
+}
+
+int fes_spec_look_again(struct fes_host *host, const struct fes_spec *spec, fes_log_fn report,
+	void *userdata)
+{
+	struct errors errors = {report, userdata};
+	struct fes_spec now;
+	char message[512];
+	bool equal;
+	int r;
+
+	r = fes_spec_resolve(host, spec->spec, pass_error, &errors, &now);
+	if (r < 0)
+		return r;
+	equal = spec_equal(spec, &now);
+	fes_spec_done(&now);
+	if (equal)
+		return 0;
+	(void)snprintf(message, sizeof message,
+		"%.256s: no longer what it was when this run began; run again", spec->name);
+	report(userdata, FES_LOG_ERROR, message);
+	return -ESTALE;
 }

@@ -235,6 +235,9 @@ static int open_primary(struct fes_sync *sync)
 	int r = fes_volume_open_spec(sync->context, &sync->primary_spec, false, &sync->primary, NULL);
 
 	if (r == 0)
+		r = fes_spec_look_again(&sync->context->host, &sync->primary_spec, log_message,
+			sync->context);
+	if (r == 0)
 		r = fes_volume_require_sound(sync->primary, &check);
 	if (r == 0)
 		r = fes_poll(sync->context);
@@ -255,16 +258,36 @@ struct job {
 	bool started;
 };
 
-static void open_mirror(struct fes_mirror *mirror, const struct fes_run *run)
+static void take_error(void *userdata, enum fes_log_level level, const char *message)
 {
+	struct job *job = userdata;
+
+	fes_log(job->run->context, level, "%s", message);
+	if (!job->mirror->message)
+		job->mirror->message = strdup(message);
+}
+
+/*
+ * Its name was looked up before it was locked and claimed: meanwhile the disk may have been
+ * partitioned anew, or another have got its node.
+ */
+static void open_mirror(struct job *job)
+{
+	const struct fes_run *run = job->run;
+	struct fes_mirror *mirror = job->mirror;
 	bool writable = !(run->flags & FES_SYNC_DRY_RUN);
 	int r = fes_volume_open_spec(run->context, &mirror->spec, writable, &mirror->volume,
 		&mirror->message);
 
+	if (r == 0)
+		r = fes_spec_look_again(&run->context->host, &mirror->spec, take_error, job);
 	if (r < 0 && !mirror->message)
 		refuse(run->context, mirror, strerror(-r));
-	if (r < 0)
-		fes_mirror_refuse(mirror, strerror(-r));
+	if (r == 0)
+		return;
+	fes_mirror_refuse(mirror, strerror(-r));
+	fes_volume_close(mirror->volume);
+	mirror->volume = NULL;
 }
 
 /* Opening reads, too, and a dying disk may take its time for that. */
@@ -272,7 +295,7 @@ static void *run_job(void *userdata)
 {
 	struct job *job = userdata;
 
-	open_mirror(job->mirror, job->run);
+	open_mirror(job);
 	if (job->mirror->volume)
 		fes_mirror_sync(job->mirror, job->run);
 	return NULL;

@@ -14,7 +14,7 @@
 /*
  * A run is one of fes_sync_run(), with its threads and locks, on files that hold the volumes. What
  * it then opens to work on is not the file but a disk in memory: blkdev_open_path() is wrapped by
- * the linker for that. The look that finds out what the file is goes to the file.
+ * the linker for that. The looks that find out what the file is, before and after that, go to it.
  */
 
 enum {
@@ -42,12 +42,13 @@ int __wrap_blkdev_open_path(
 
 		if (strcmp(in->path, path) != 0)
 			continue;
-		if (in->n_opened++ == 0) {
-			if (in->disk->hook)
-				in->disk->hook(in->disk->userdata, 0, 0);
+		in->n_opened++;
+		if (in->n_opened == 1 && in->disk->hook)
+			in->disk->hook(in->disk->userdata, 0, 0);
+		if (in->n_opened != 2) {
+			cut_require(!(flags & BLKDEV_WRITABLE), "it is opened for writing once");
 			break;
 		}
-		cut_require(in->dev != NULL, "a volume is opened once");
 		*ret = in->dev;
 		in->dev = NULL;
 		return 0;
