@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * Whole runs of fes_sync_run() on disk images that are partitioned anew after it was found out what
+ * they are, while their locks are being taken: blkdev_lock_path() is wrapped by the linker for that.
+ */
+
+#include <config.h>
+
+#include <check.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "fat/blkdev.h"
+#include "lib/fatespsync.h"
+
+static char folder[64];
+static char *meanwhile; /* the shell command that comes before the first lock; NULL: none */
+
+int __real_blkdev_lock_path(const char *path, bool exclusive);
+int __wrap_blkdev_lock_path(const char *path, bool exclusive);
+
+__attribute__((format(printf, 1, 2))) static void run_shell(const char *format, ...)
+{
+	char command[1024], text[512];
+	va_list args;
+
+	va_start(args, format);
+	(void)vsnprintf(text, sizeof text, format, args);
+	va_end(args);
+	(void)snprintf(command, sizeof command, "set -e; PATH=$PATH:/usr/sbin:/sbin; cd '%s'; %s",
+		folder, text);
+	ck_assert_msg(system(command) == 0, "%s", text);
+}
+
+int __wrap_blkdev_lock_path(const char *path, bool exclusive)
+{
+	char *command = meanwhile;
+
+	meanwhile = NULL;
+	if (command)
+		run_shell("%s", command);
+	return __real_blkdev_lock_path(path, exclusive);
+}
+
+static void make_folder(void)
+{
+	const char *tmp = getenv("TMPDIR");
+
+	(void)snprintf(folder, sizeof folder, "%.30s/test-sync-XXXXXX", tmp ? tmp : "/tmp");
+	ck_assert_ptr_nonnull(mkdtemp(folder));
+}
+
+static void remove_folder(void)
+{
+	run_shell("rm -r '%s'", folder);
+}
+
+/* ---- a run ---- */
+
+struct test {
+	struct fes_context *context;
+	struct fes_sync *sync;
+	char log[4096];
+};
+
+static void append_log(void *userdata, enum fes_log_level level, const char *message)
+{
+	struct test *t = userdata;
+
+	(void)level;
+	strncat(t->log, message, sizeof t->log - strlen(t->log) - 1);
+}
+
+/* A disk of 6 MiB whose ESP, of 4 MiB, has @text in a file. */
+static void make_disk(const char *name, const char *uuid, const char *text)
+{
+	run_shell("truncate -s 6M %s; echo 'start=2048, size=8192, type=U, uuid=%s' |"
+		  " sfdisk -q --label gpt %s",
+		name, uuid, name);
+	run_shell("mkfs.fat --offset 2048 %s 4096 >log 2>&1;"
+		  " mmd -i %s@@1M ::/EFI ::/EFI/Linux; echo '%s' >text;"
+		  " mcopy -i %s@@1M text ::/EFI/Linux/a.efi",
+		name, name, text, name);
+}
+
+static struct test *new_test(void)
+{
+	struct test *t = calloc(1, sizeof *t);
+	char path[128];
+
+	ck_assert_ptr_nonnull(t);
+	make_disk("primary", "11111111-1111-1111-1111-111111111111", "new");
+	make_disk("mirror", "22222222-2222-2222-2222-222222222222", "old");
+	ck_assert_int_eq(fes_new(&t->context), 0);
+	fes_set_log(t->context, append_log, t);
+	ck_assert_int_eq(fes_sync_new(t->context, &t->sync), 0);
+	(void)snprintf(path, sizeof path, "%s/primary", folder);
+	ck_assert_int_eq(fes_sync_set_primary(t->sync, path), 0);
+	(void)snprintf(path, sizeof path, "%s/mirror", folder);
+	ck_assert_int_eq(fes_sync_add_mirror(t->sync, path), 0);
+	return t;
+}
+
+static void free_test(struct test *t)
+{
+	fes_sync_free(t->sync);
+	fes_free(t->context);
+	free(t);
+}
+
+static void expect_said(const struct test *t, const char *name)
+{
+	char want[256];
+
+	(void)snprintf(want, sizeof want, "%s/%s: no longer what it was when this run began", folder,
+		name);
+	ck_assert_msg(strncmp(t->log, want, strlen(want)) == 0, "%s", t->log);
+}
+
+/* A mirror that is changed by the shell command meanwhile is not written to. */
+static void expect_refused(const char *change)
+{
+	struct test *t = new_test();
+	const struct fes_mirror *mirror = fes_sync_get_mirror(t->sync, 0);
+	char command[512];
+
+	(void)snprintf(command, sizeof command, "%s; cp mirror kept", change);
+	meanwhile = command;
+	ck_assert_int_eq(fes_sync_run(t->sync), 0);
+	ck_assert_ptr_null(meanwhile);
+	ck_assert_int_eq(fes_mirror_get_state(mirror), FES_MIRROR_REFUSED);
+	expect_said(t, "mirror");
+	ck_assert_str_eq(fes_mirror_get_message(mirror), t->log);
+	run_shell("cmp mirror kept");
+	free_test(t);
+}
+
+START_TEST(test_a_mirror_that_stays_what_it_is_is_synced)
+{
+	struct test *t = new_test();
+
+	meanwhile = (char[]){"touch mirror"};
+	ck_assert_int_eq(fes_sync_run(t->sync), 0);
+	ck_assert_str_eq(t->log, "");
+	ck_assert_int_eq(fes_mirror_get_state(fes_sync_get_mirror(t->sync, 0)), FES_MIRROR_SYNCED);
+	run_shell("mtype -i mirror@@1M ::/EFI/Linux/a.efi | grep -q new");
+	free_test(t);
+}
+END_TEST
+
+/* It still holds a volume where it did. */
+START_TEST(test_a_mirror_that_becomes_another_partition_is_not_touched)
+{
+	expect_refused("sfdisk -q --part-uuid mirror 1"
+		       " 33333333-3333-3333-3333-333333333333");
+}
+END_TEST
+
+START_TEST(test_a_mirror_that_becomes_larger_is_not_touched)
+{
+	expect_refused("echo ,9000 | sfdisk -q -N 1 mirror");
+}
+END_TEST
+
+START_TEST(test_from_a_primary_that_becomes_another_partition_nothing_is_copied)
+{
+	struct test *t = new_test();
+
+	meanwhile = (char[]){"sfdisk -q --part-uuid primary 1"
+			     " 33333333-3333-3333-3333-333333333333; cp mirror kept"};
+	ck_assert_int_eq(fes_sync_run(t->sync), -ESTALE);
+	expect_said(t, "primary");
+	run_shell("cmp mirror kept");
+	free_test(t);
+}
+END_TEST
+
+static bool has_tools(void)
+{
+	return system("PATH=$PATH:/sbin:/usr/sbin; for t in mkfs.fat mcopy sfdisk; do"
+		      " command -v $t >/dev/null || exit 1; done") == 0;
+}
+
+int main(void)
+{
+	TCase *tc = tcase_create("sync");
+	Suite *suite = suite_create("sync");
+	SRunner *runner;
+	int failed;
+
+	if (!has_tools()) {
+		puts("mkfs.fat, mtools or sfdisk not found: skipped");
+		return 77;
+	}
+	tcase_add_checked_fixture(tc, make_folder, remove_folder);
+	tcase_add_test(tc, test_a_mirror_that_stays_what_it_is_is_synced);
+	tcase_add_test(tc, test_a_mirror_that_becomes_another_partition_is_not_touched);
+	tcase_add_test(tc, test_a_mirror_that_becomes_larger_is_not_touched);
+	tcase_add_test(tc, test_from_a_primary_that_becomes_another_partition_nothing_is_copied);
+	suite_add_tcase(suite, tc);
+	runner = srunner_create(suite);
+	srunner_run_all(runner, CK_ENV);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed > 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+}
