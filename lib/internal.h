@@ -362,6 +362,9 @@ bool fes_spec_same(const char *root, const struct fes_spec *a, const struct fes_
 int fes_spec_look_again(struct fes_host *host, const struct fes_spec *spec, fes_log_fn report,
 	void *userdata);
 
+/* Whether @device, of a mount, is what @spec names or overlaps it; loop devices are followed. */
+bool fes_spec_on_device(const char *root, const struct fes_spec *spec, dev_t device);
+
 /* ---- lock.c ---- */
 
 struct fes_lock_request {

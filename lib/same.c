@@ -57,13 +57,26 @@ static bool find_storage(const char *root, const struct fes_spec *spec, struct s
 	return true;
 }
 
+static bool overlap(const struct storage *a, const struct storage *b)
+{
+	return a->block == b->block && a->device == b->device && a->inode == b->inode &&
+		a->offset < b->end && b->offset < a->end;
+}
+
 bool fes_spec_same(const char *root, const struct fes_spec *a, const struct fes_spec *b)
 {
 	struct storage sa, sb;
 
-	return find_storage(root, a, &sa) && find_storage(root, b, &sb) && sa.block == sb.block &&
-		sa.device == sb.device && sa.inode == sb.inode && sa.offset < sb.end &&
-		sb.offset < sa.end;
+	return find_storage(root, a, &sa) && find_storage(root, b, &sb) && overlap(&sa, &sb);
+}
+
+bool fes_spec_on_device(const char *root, const struct fes_spec *spec, dev_t device)
+{
+	struct storage mounted = {.block = true, .device = device, .end = UINT64_MAX};
+	struct storage named;
+
+	follow_loop(root, &mounted);
+	return find_storage(root, spec, &named) && overlap(&named, &mounted);
 }
 
 /* ---- looking again ---- */
