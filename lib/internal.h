@@ -365,6 +365,17 @@ int fes_spec_look_again(struct fes_host *host, const struct fes_spec *spec, fes_
 /* Whether @device, of a mount, is what @spec names or overlaps it; loop devices are followed. */
 bool fes_spec_on_device(const char *root, const struct fes_spec *spec, dev_t device);
 
+/* ---- busy.c ---- */
+
+/*
+ * Whether the file that @spec names, or a part of it, is mounted through a loop device. Of a block
+ * device opening it for writing tells. Returns 0, -EBUSY (not reported) or -ENOMEM.
+ */
+int fes_spec_require_unmounted(const char *root, const struct fes_spec *spec);
+
+/* Say in @buf what makes @spec busy: "it is mounted at /mnt; unmount it first". Never fails. */
+void fes_spec_blame(const char *root, const struct fes_spec *spec, char *buf, size_t len);
+
 /* ---- lock.c ---- */
 
 struct fes_lock_request {

@@ -66,8 +66,6 @@ void fes_volume_report(struct fes_volume *volume, const char *format, ...)
 static const char *why_not_opened(int error)
 {
 	switch (-error) {
-	case EBUSY:
-		return "it is mounted or in use (by md, dm, another program); unmount it first";
 	case EROFS:
 		return "it is read-only";
 	case EACCES:
@@ -82,6 +80,18 @@ static const char *why_not_opened(int error)
 	default:
 		return strerror(-error);
 	}
+}
+
+static void report_not_opened(struct fes_volume *volume, const struct fes_spec *spec, bool writable,
+	int error)
+{
+	char why[512];
+
+	if (error == -EBUSY)
+		fes_spec_blame(fes_host_root(&volume->context->host), spec, why, sizeof why);
+	else
+		(void)snprintf(why, sizeof why, "%s", why_not_opened(error));
+	fes_volume_report(volume, "cannot be opened%s: %s", writable ? " for writing" : "", why);
 }
 
 /* Why it is no FAT volume is known; what it is instead helps more. */
@@ -160,9 +170,10 @@ int fes_volume_open_spec(struct fes_context *context, const struct fes_spec *spe
 		return -ENOMEM;
 	r = blkdev_open_path(spec->path, writable ? BLKDEV_WRITABLE : 0, spec->offset, spec->size,
 		&volume->dev);
+	if (r == 0 && writable)
+		r = fes_spec_require_unmounted(fes_host_root(&context->host), spec);
 	if (r < 0) {
-		fes_volume_report(volume, "cannot be opened%s: %s", writable ? " for writing" : "",
-			why_not_opened(r));
+		report_not_opened(volume, spec, writable, r);
 		return give_up(volume, r, message);
 	}
 	r = open_fat(volume);

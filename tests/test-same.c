@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* Whether two names stand for the same storage, or a mount is on it: files, devices, loop devices. */
+/* Whether two names stand for the same storage, and whether a mount is on it. */
 
 #include <config.h>
 

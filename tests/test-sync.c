@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /*
- * Whole runs of fes_sync_run() on disk images that are partitioned anew after it was found out what
- * they are, while their locks are being taken: blkdev_lock_path() is wrapped by the linker for that.
+ * Whole runs of fes_sync_run() on disk images that must be left alone. Some are partitioned anew
+ * after it was found out what they are, while their locks are being taken: blkdev_lock_path() is
+ * wrapped by the linker for that.
  */
 
 #include <config.h>
@@ -180,6 +181,31 @@ START_TEST(test_from_a_primary_that_becomes_another_partition_nothing_is_copied)
 }
 END_TEST
 
+/* ---- images that are mounted ---- */
+
+/* On a made-up system on which the kernel shows the mirror as a loop device. */
+START_TEST(test_a_mirror_that_is_mounted_through_a_loop_device_is_not_touched)
+{
+	struct test *t = new_test();
+	const struct fes_mirror *mirror = fes_sync_get_mirror(t->sync, 0);
+	char want[256];
+
+	run_shell("mkdir -p sys/dev/block/7:7/loop proc/self; cd sys/dev/block/7:7;"
+		  " echo 12288 >size; echo '%s/mirror' >loop/backing_file; echo 0 >loop/offset",
+		folder);
+	run_shell("echo '9 1 7:7 / /mnt rw - vfat /dev/loop7 rw' >proc/self/mountinfo;"
+		  " cp mirror kept");
+	ck_assert_int_eq(fes_set_root(t->context, folder), 0);
+	ck_assert_int_eq(fes_sync_run(t->sync), 0);
+	ck_assert_int_eq(fes_mirror_get_state(mirror), FES_MIRROR_REFUSED);
+	(void)snprintf(want, sizeof want,
+		"%s/mirror: cannot be opened for writing: it is mounted at /mnt", folder);
+	ck_assert_msg(strncmp(t->log, want, strlen(want)) == 0, "%s", t->log);
+	run_shell("cmp mirror kept");
+	free_test(t);
+}
+END_TEST
+
 static bool has_tools(void)
 {
 	return system("PATH=$PATH:/sbin:/usr/sbin; for t in mkfs.fat mcopy sfdisk; do"
@@ -202,6 +228,7 @@ int main(void)
 	tcase_add_test(tc, test_a_mirror_that_becomes_another_partition_is_not_touched);
 	tcase_add_test(tc, test_a_mirror_that_becomes_larger_is_not_touched);
 	tcase_add_test(tc, test_from_a_primary_that_becomes_another_partition_nothing_is_copied);
+	tcase_add_test(tc, test_a_mirror_that_is_mounted_through_a_loop_device_is_not_touched);
 	suite_add_tcase(suite, tc);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_ENV);
