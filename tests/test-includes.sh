@@ -81,6 +81,25 @@ for file in fat/*.[ch] lib/*.[ch] tools/*.[ch]; do
 $found"
 done
 
+# Only partitions are opened for writing, and what they are is for fes_spec_resolve() to find out: a
+# disk that was open for writing would have udev read its partition table anew when it is closed.
+# The list is written through the mount of a primary.
+writing='(O_RDWR|O_WRONLY|O_CREAT|BLKDEV_WRITABLE)[^A-Za-z0-9_]|fopen[ \t]*\\([^,]*,[ \t]*"[^"]*[wa+]'
+for file in fat/*.c lib/*.c tools/*.c; do
+	case $file in
+	fat/blkdev_file.c | lib/volume.c | lib/listfile.c) continue ;;
+	esac
+	found=$(calls "$writing" "$file")
+	[ -z "$found" ] || fail "nothing else opens files or devices for writing:
+$found"
+done
+
+# Whatever a device does not need: blocks freed, all file systems of the machine written back.
+needless='(posix_)?fallocate[ \t]*\\(|sync[ \t]*\\([ \t]*\\)|BLK(DISCARD|SECDISCARD|ZEROOUT|RRPART|PG)[^A-Za-z0-9_]'
+found=$(calls "$needless" fat/*.c lib/*.c tools/*.c)
+[ -z "$found" ] || fail "devices are only read, written and flushed:
+$found"
+
 printing='(v?f?printf|v?dprintf|puts|fputs|putchar|putc|fputc|perror|psignal|exit|_exit|_Exit|quick_exit|abort)[ \t]*\\('
 found=$(calls "$printing" fat/*.[ch] lib/*.[ch])
 [ -z "$found" ] || fail "nothing below tools/ prints or exits:
