@@ -59,7 +59,7 @@ static int last_write_error(const struct file_device *file)
 {
 	int r = last_error();
 
-	return r == -ENOSPC && file->alignment > 0 ? -EIO : r;
+	return r == -ENOSPC && file->block ? -EIO : r;
 }
 
 static bool transfer_is_odd(const struct file_device *file, size_t done)
