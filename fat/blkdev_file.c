@@ -227,14 +227,16 @@ static uint64_t size_from(uint64_t offset, uint64_t end)
 	return end > offset ? end - offset : 0;
 }
 
+/* A partition keeps its size when its disk goes away, but the kernel takes its node away. */
 static int recheck_block(const struct file_device *file, uint64_t *ret_size)
 {
 	int read_only = 0;
+	struct stat st;
 	uint64_t end;
 
-	if (ioctl(file->fd, BLKGETSIZE64, &end) < 0)
+	if (fstat(file->fd, &st) < 0 || ioctl(file->fd, BLKGETSIZE64, &end) < 0)
 		return last_recheck_error();
-	if (end == 0)
+	if (st.st_nlink == 0 || end == 0)
 		return -ENXIO;
 	if (end != file->end) {
 		*ret_size = size_from(file->offset, end);

@@ -774,6 +774,29 @@ START_TEST(test_a_block_device_without_a_size_is_gone)
 }
 END_TEST
 
+/* A node of our own for it stands for the one that the kernel takes away with the device. */
+START_TEST(test_a_block_device_whose_node_was_taken_away_is_gone)
+{
+	struct blkdev *dev = NULL;
+	struct stat st;
+	char node[160];
+	uint64_t size;
+
+	if (!attach_loop(false))
+		return;
+	(void)snprintf(node, sizeof(node), "%s/node", folder);
+	ck_assert_int_eq(stat(loop_path, &st), 0);
+	ck_assert_int_eq(mknod(node, S_IFBLK | 0600, st.st_rdev), 0);
+	if (blkdev_open_path(node, 0, 0, 0, &dev) == 0) {
+		ck_assert_int_eq(blkdev_recheck(dev, &size), 0);
+		ck_assert_int_eq(unlink(node), 0);
+		ck_assert_int_eq(blkdev_recheck(dev, &size), -ENXIO);
+	}
+	(void)unlink(node); /* on a file system without devices it could not be opened */
+	blkdev_close(dev);
+}
+END_TEST
+
 static void protect_loop(int read_only)
 {
 	int loop = open(loop_path, O_RDONLY | O_CLOEXEC);
@@ -1239,6 +1262,7 @@ static TCase *block_case(void)
 	tcase_add_test(tc, test_a_write_protected_block_device_is_refused_for_writing);
 	tcase_add_test(tc, test_a_block_device_of_another_size_is_noticed);
 	tcase_add_test(tc, test_a_block_device_without_a_size_is_gone);
+	tcase_add_test(tc, test_a_block_device_whose_node_was_taken_away_is_gone);
 	tcase_add_test(tc, test_a_block_device_that_became_write_protected_is_noticed_where_that_matters);
 	tcase_add_test(tc, test_a_block_device_catches_up_with_what_others_wrote);
 	tcase_add_test(tc, test_who_may_only_read_a_block_device_cannot_make_others_write);
