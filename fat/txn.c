@@ -623,15 +623,11 @@ static int release(struct fat_txn *txn)
 	return r < 0 ? r : update_fsinfo(txn->vol);
 }
 
-int fat_txn_run(struct fat_txn *txn, int (*before_commit)(void *userdata), void *userdata)
+static int run(struct fat_txn *txn, int (*before_commit)(void *userdata), void *userdata)
 {
 	struct fat_volume *vol = txn->vol;
-	int r;
+	int r = fat_recheck_device(vol);
 
-	if (txn->n_ops > 0 && !txn->laid_out)
-		return -EINVAL;
-	vol->checked = false;
-	r = fat_recheck_device(vol);
 	if (r == 0)
 		r = prepare(txn);
 	if (r == 0)
@@ -645,4 +641,18 @@ int fat_txn_run(struct fat_txn *txn, int (*before_commit)(void *userdata), void 
 	if (r == 0)
 		r = release(txn);
 	return r < 0 ? r : fat_recheck_device(vol);
+}
+
+int fat_txn_run(struct fat_txn *txn, int (*before_commit)(void *userdata), void *userdata)
+{
+	int r;
+
+	if (txn->n_ops > 0 && !txn->laid_out)
+		return -EINVAL;
+	txn->vol->checked = false;
+	r = run(txn, before_commit, userdata);
+	/* Of a disk that was pulled out all that is known so far is that transfers fail. */
+	if (r == -EIO || r == -ENODEV)
+		(void)fat_recheck_device(txn->vol);
+	return r;
 }

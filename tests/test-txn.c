@@ -2214,7 +2214,7 @@ static bool run_on_device_that_changes(struct test *t, uint64_t nth, int error, 
 START_TEST(test_nothing_is_written_to_a_device_that_is_another_now)
 {
 	static const int commits[] = {0, 0, 1, 2, 3, 4, 5};
-	static const int errors[] = {-ENXIO, -ESTALE, -EROFS, -EIO};
+	static const int errors[] = {-ENXIO, -ESTALE, -EROFS, -ENOTTY};
 	struct test *t = new_work(_i);
 
 	end(t);
@@ -2227,6 +2227,30 @@ START_TEST(test_nothing_is_written_to_a_device_that_is_another_now)
 		tidy_up(t);
 	}
 	ck_assert(!run_on_device_that_changes(t, 8, -ENXIO, 5));
+	free_test(t);
+}
+END_TEST
+
+/* Writes fail from the first on; the look that comes after that finds the device gone. */
+START_TEST(test_a_device_that_fails_because_it_is_gone_is_said_to_be_gone)
+{
+	struct fault gone = {.ops = TESTDEV_RECHECK, .error = -ENXIO, .nth = 2};
+	struct test *t = new_work(_i);
+	struct blkdev *below, *dev;
+
+	end(t);
+	ck_assert_int_eq(faultdev_new(t->f->dev, &gone, &below), 0);
+	ck_assert_int_eq(faultdev_new(below, &t->fault, &dev), 0);
+	begin_on(t, dev);
+	plan_work(t);
+	t->fault = (struct fault){.ops = TESTDEV_WRITE, .error = -EIO, .nth = 1};
+	ck_assert_int_eq(run_work(t), -EIO);
+	ck_assert_uint_eq(gone.n_fired, 1);
+	expect_words(t, -EIO, 0);
+	expect_words(t, -ENXIO, 0);
+	end(t);
+	blkdev_close(dev);
+	blkdev_close(below);
 	free_test(t);
 }
 END_TEST
@@ -2621,6 +2645,7 @@ static void add_faults(Suite *suite)
 		test_any_failing_read_leaves_a_sound_volume,
 		test_any_failing_barrier_leaves_a_sound_volume,
 		test_nothing_is_written_to_a_device_that_is_another_now,
+		test_a_device_that_fails_because_it_is_gone_is_said_to_be_gone,
 	};
 	const TTest *const halves[] = {test_half_a_lost_write_is_noticed_before_the_commit};
 	const TTest *const links[] = {test_a_lost_link_is_noticed};
