@@ -18,8 +18,10 @@
 
 #include "fat/blkdev.h"
 #include "lib/fatespsync.h"
+#include "tests/scratch.h"
 
-static char folder[64];
+static struct scratch scratch;
+static const char *folder;
 static char *meanwhile; /* the shell command that comes before the first lock; NULL: none */
 
 int __real_blkdev_lock_path(const char *path, bool exclusive);
@@ -50,15 +52,13 @@ int __wrap_blkdev_lock_path(const char *path, bool exclusive)
 
 static void make_folder(void)
 {
-	const char *tmp = getenv("TMPDIR");
-
-	(void)snprintf(folder, sizeof folder, "%.30s/test-sync-XXXXXX", tmp ? tmp : "/tmp");
-	ck_assert_ptr_nonnull(mkdtemp(folder));
+	scratch_make(&scratch);
+	folder = scratch.path;
 }
 
 static void remove_folder(void)
 {
-	run_shell("rm -r '%s'", folder);
+	scratch_remove(&scratch);
 }
 
 /* ---- a run ---- */
@@ -92,7 +92,7 @@ static void make_disk(const char *name, const char *uuid, const char *text)
 static struct test *new_test(void)
 {
 	struct test *t = calloc(1, sizeof *t);
-	char path[128];
+	char path[256];
 
 	ck_assert_ptr_nonnull(t);
 	make_disk("primary", "11111111-1111-1111-1111-111111111111", "new");
@@ -116,7 +116,7 @@ static void free_test(struct test *t)
 
 static void expect_said(const struct test *t, const char *name)
 {
-	char want[256];
+	char want[512];
 
 	(void)snprintf(want, sizeof want, "%s/%s: no longer what it was when this run began", folder,
 		name);
@@ -188,7 +188,7 @@ START_TEST(test_a_mirror_that_is_mounted_through_a_loop_device_is_not_touched)
 {
 	struct test *t = new_test();
 	const struct fes_mirror *mirror = fes_sync_get_mirror(t->sync, 0);
-	char want[256];
+	char want[512];
 
 	run_shell("mkdir -p sys/dev/block/7:7/loop proc/self; cd sys/dev/block/7:7;"
 		  " echo 12288 >size; echo '%s/mirror' >loop/backing_file; echo 0 >loop/offset",
