@@ -94,6 +94,11 @@ int fes_poll(struct fes_context *context)
 	return atomic_load(&context->interrupted) ? -ECANCELED : 0;
 }
 
+void fes_mute(struct fes_context *context, bool mute)
+{
+	context->muted = mute;
+}
+
 void fes_log_one_line(char *text)
 {
 	for (; *text; text++)
@@ -108,6 +113,8 @@ void fes_log(struct fes_context *context, enum fes_log_level level, const char *
 
 	if (!context->log)
 		return;
+	if (context->muted)
+		level = FES_LOG_INFO;
 	va_start(args, format);
 	(void)vsnprintf(text, sizeof text, format, args);
 	va_end(args);

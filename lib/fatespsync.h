@@ -163,6 +163,10 @@ void fes_sync_free(struct fes_sync *sync);
 /*
  * @spec as for fes_volume_open(). Mirrors keep the order in which they are added. Nothing is
  * opened yet.
+ *
+ * Without a primary it is the ESP that firmware started the boot loader from (EFI variable
+ * LoaderDevicePartUUID), or where that is not known the one mounted at /efi, /boot or /boot/efi.
+ * Without mirrors it is the other ESPs on the primary's list, /loader/esp-sync.
  */
 int fes_sync_set_primary(struct fes_sync *sync, const char *spec);
 int fes_sync_add_mirror(struct fes_sync *sync, const char *spec);
@@ -178,6 +182,19 @@ int fes_sync_add_excluded(struct fes_sync *sync, const char *path);
 void fes_sync_set_flags(struct fes_sync *sync, unsigned flags);
 
 /*
+ * Change the list on the primary first: put the ESP @spec on it, take an ESP off it, or put @new_spec
+ * in the place of one. Then all ESPs of the new list are synced, so that it reaches them. A new list
+ * gets the primary, too. Whom to take off may be named by partition UUID, since its disk may be gone;
+ * if it is there, it gets the new list as well, whatever comes of that.
+ *
+ * All changes of a run are made, or none: an ESP that is refused, or cannot be synced, leaves the list
+ * as it was. Not together with fes_sync_add_mirror(). Return 0 or -ENOMEM.
+ */
+int fes_sync_add_to_list(struct fes_sync *sync, const char *spec);
+int fes_sync_remove_from_list(struct fes_sync *sync, const char *spec);
+int fes_sync_replace_on_list(struct fes_sync *sync, const char *spec, const char *new_spec);
+
+/*
  * Do it, once per object. Mirrors are handled side by side, a thread each; the failure of one
  * changes nothing for the others.
  *
@@ -186,11 +203,21 @@ void fes_sync_set_flags(struct fes_sync *sync, unsigned flags);
  *   -ENODATA     the primary holds nothing of the managed set (overridable)
  *   -ECANCELED   fes_interrupt() was called before the primary was read: each mirror says so
  *   any error of fes_volume_open() for the primary
- *   -EINVAL      no primary was set
+ *   -EBADMSG     its list cannot be understood
+ *   -ENOKEY      it is not on its list
+ *   -ENOTUNIQ    another ESP of the list is mounted where system tools write to
+ *   -ESTALE      it, or its list, does not stand still
  *   -EALREADY    it was run before
- * All but the last two are logged, and no mirror was written to.
+ * All but the last are logged, and no mirror was written to. No list, or none but the primary on it:
+ * success, and no mirrors.
  */
 int fes_sync_run(struct fes_sync *sync);
+
+/* What is on the primary's list in the end, lower case; NULL behind the last. */
+const char *fes_sync_get_listed(const struct fes_sync *sync, size_t i);
+
+/* Whether the list was changed (dry run: would be). */
+bool fes_sync_list_changed(const struct fes_sync *sync);
 
 /* Valid after fes_sync_run(); NULL when the primary could not be opened. */
 const struct fes_volume *fes_sync_get_primary(const struct fes_sync *sync);
@@ -203,12 +230,19 @@ enum fes_mirror_state {
 	FES_MIRROR_DIFFERS = 3, /* dry run: there is something to do */
 	FES_MIRROR_REFUSED = 4, /* nothing was written to it, for the reason given */
 	FES_MIRROR_FAILED = 5,  /* an error on the way; its last committed state stands */
+	FES_MIRROR_MISSING = 6, /* it is on the list, but there is no such partition */
 };
 
 enum fes_mirror_state fes_mirror_get_state(const struct fes_mirror *mirror);
 const char *fes_mirror_get_spec(const struct fes_mirror *mirror);     /* as given */
 const char *fes_mirror_get_message(const struct fes_mirror *mirror);  /* why refused or failed, or NULL */
 const struct fes_volume *fes_mirror_get_volume(const struct fes_mirror *mirror); /* or NULL */
+
+/*
+ * After a dry run: what the mirror lacks to be booted from as it is now, in words, "" when it lacks
+ * nothing; NULL when that is not known.
+ */
+const char *fes_mirror_get_lacking(const struct fes_mirror *mirror);
 uint64_t fes_mirror_get_bytes_written(const struct fes_mirror *mirror);
 uint64_t fes_mirror_get_writes(const struct fes_mirror *mirror);
 uint64_t fes_mirror_get_barriers(const struct fes_mirror *mirror);
@@ -230,6 +264,50 @@ const char *fes_change_get_path(const struct fes_change *change);
 const char *fes_change_get_old_path(const struct fes_change *change); /* RENAMED, else NULL */
 uint32_t fes_change_get_size(const struct fes_change *change);        /* bytes; 0 for directories */
 bool fes_change_is_directory(const struct fes_change *change);
+
+/* ---- looking around ---- */
+
+enum fes_esp_role {
+	FES_ESP_OTHER = 0,   /* on no list that is known */
+	FES_ESP_PRIMARY = 1, /* or the XBOOTLDR next to it */
+	FES_ESP_MIRROR = 2,  /* on the primary's list, or the XBOOTLDR next to one that is */
+};
+
+struct fes_esps;
+struct fes_esp;
+
+/*
+ * Find all ESPs and XBOOTLDRs that can be seen, by disk and number; and those that are only on the
+ * list of the primary (@primary: as for fes_sync_set_primary(), NULL: see there). Without a primary
+ * nobody has a role.
+ *
+ * Returns 0 or -ENOMEM. Free with fes_esps_free().
+ */
+int fes_esps_new(struct fes_context *context, const char *primary, struct fes_esps **ret);
+void fes_esps_free(struct fes_esps *esps);
+
+/* NULL behind the last. */
+const struct fes_esp *fes_esps_get(const struct fes_esps *esps, size_t i);
+
+const char *fes_esp_get_name(const struct fes_esp *esp);      /* "/dev/sda1"; NULL: missing */
+enum fes_partition_kind fes_esp_get_kind(const struct fes_esp *esp);
+enum fes_esp_role fes_esp_get_role(const struct fes_esp *esp);
+const char *fes_esp_get_partuuid(const struct fes_esp *esp);  /* lower case, or NULL */
+uint64_t fes_esp_get_size(const struct fes_esp *esp);         /* of the partition, bytes */
+const char *fes_esp_get_mount(const struct fes_esp *esp);     /* a mount point, or NULL */
+const char *fes_esp_get_message(const struct fes_esp *esp);   /* why it cannot be used, or NULL */
+const struct fes_volume *fes_esp_get_volume(const struct fes_esp *esp); /* or NULL */
+
+typedef void (*fes_missing_fn)(void *userdata, const char *partuuid);
+
+/*
+ * Wait until the primary and all that is on its list can be seen, up to @seconds.
+ *
+ * Returns 0, -ETIMEDOUT (each that is missing goes to @fn, NULL for the primary), -ECANCELED, or an
+ * error of fes_sync_run() about the primary or its list (logged).
+ */
+int fes_wait(struct fes_context *context, const char *primary, unsigned seconds, fes_missing_fn fn,
+	void *userdata);
 
 #ifdef __cplusplus
 }

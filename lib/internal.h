@@ -20,6 +20,7 @@ struct fes_context {
 	unsigned timeout_seconds;
 	struct fes_host host;
 	atomic_bool interrupted;
+	bool muted; /* errors and warnings are only information */
 };
 
 /* Whether to go on: 0, or -ECANCELED once fes_interrupt() was called. Logs nothing. */
@@ -27,6 +28,9 @@ int fes_poll(struct fes_context *context);
 
 void fes_log(struct fes_context *context, enum fes_log_level level, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
+
+/* Have errors and warnings logged as information only: of tries that may fail. One thread's matter. */
+void fes_mute(struct fes_context *context, bool mute);
 
 /* Keep @text one line whatever names are in it. Other control characters are for who prints it. */
 void fes_log_one_line(char *text);
@@ -44,14 +48,34 @@ struct fes_volume {
 	struct fat_info info;
 	char serial[10];
 	char *last_error;       /* the last message about it */
+	bool shared;            /* somebody has it mounted: it may change, and memory know more than the medium */
+	int mount;              /* a directory of that mount; -1: none that can be seen */
+	dev_t mount_device;
+	char *mount_path;       /* of a mount that shows all of it; or NULL */
+	atomic_bool changed;    /* as a primary, while a mirror was made of it */
+	bool holding_back;      /* messages are collected in @held instead of logged */
+	char *held;
+};
+
+enum fes_open_mode {
+	FES_OPEN_READ,   /* as it stands */
+	FES_OPEN_SHARED, /* for reading: claimed, or if it is mounted or in use, shared */
+	FES_OPEN_PROBE,  /* for reading, and refused for whatever would keep us from writing */
+	FES_OPEN_WRITE,  /* claimed */
 };
 
 /*
- * Open what @spec resolved to. @writable claims a block device. The lock is the caller's matter.
+ * Open what @spec resolved to. The lock is the caller's matter.
  * On failure @message (if not NULL) gets the reason that was logged; free() it.
  */
-int fes_volume_open_spec(struct fes_context *context, const struct fes_spec *spec, bool writable,
-	struct fes_volume **ret, char **message);
+int fes_volume_open_spec(struct fes_context *context, const struct fes_spec *spec,
+	enum fes_open_mode mode, struct fes_volume **ret, char **message);
+
+/* Wait for the shared lock of what @spec is on. Returns a descriptor to close(), or an error (logged). */
+int fes_lock_for_reading(struct fes_context *context, const struct fes_spec *spec);
+
+/* Read boot sector and allocation table anew. Errors of fat_open(), reported. */
+int fes_volume_reopen_fat(struct fes_volume *volume);
 
 /*
  * Make a volume of a device, which is owned from success on. The door for test devices.
@@ -61,6 +85,14 @@ int fes_volume_adopt(struct fes_context *context, struct blkdev *dev, const char
 
 /* Close device and file system but keep what the getters tell. */
 void fes_volume_release(struct fes_volume *volume);
+
+/*
+ * Keep messages about @volume back that may turn out to be about a passing state; then either drop
+ * those that are held back, or log them and hold nothing back any more.
+ */
+void fes_volume_hold_back(struct fes_volume *volume);
+void fes_volume_forget_held(struct fes_volume *volume);
+void fes_volume_let_go(struct fes_volume *volume);
 
 /* A copy of the last message about @volume, NULL when there was none (or no memory). */
 char *fes_volume_copy_error(struct fes_volume *volume);
@@ -73,6 +105,23 @@ void fes_volume_report(struct fes_volume *volume, const char *format, ...)
  * Check the file system and log the first damage. Returns 0, -EUCLEAN, or an error of fat_check().
  */
 int fes_volume_require_sound(struct fes_volume *volume, struct fat_check_result *ret);
+
+/* ---- settle.c ---- */
+
+/* Find out whether @volume, which is what @spec names, is mounted: then it is shared. 0 or -ENOMEM. */
+int fes_volume_find_mount(struct fes_volume *volume, const struct fes_spec *spec);
+
+/*
+ * Have what a file system that is mounted on a shared volume keeps in memory written to the medium.
+ * Nothing to do for others. 0 or an error, reported.
+ */
+int fes_volume_settle(struct fes_volume *volume);
+
+/*
+ * Whether the allocation table, after settling, still is what was read.
+ * Returns 0, -ESTALE or a device error; reported.
+ */
+int fes_volume_look_again(struct fes_volume *volume);
 
 /* ---- managed.c ---- */
 
@@ -453,10 +502,13 @@ struct fes_run {
 struct fes_mirror {
 	char *spec_text;
 	struct fes_spec spec;
+	bool listed; /* it comes from the list */
 	bool resolved;
 	bool locked;
 	struct fes_volume *volume;
 	enum fes_mirror_state state; /* 0: not dealt with yet */
+	char *lacking; /* see fes_mirror_get_lacking() */
+	bool stale; /* failed before any commit, because the primary changed */
 	char *message;
 	struct blkdev_stats stats;
 	struct fes_change *changes; /* owned, with their texts */
@@ -475,3 +527,9 @@ void fes_mirror_sync(struct fes_mirror *mirror, const struct fes_run *run);
 /* Note why nothing is done about a mirror, unless a reason is known already. */
 void fes_mirror_refuse(struct fes_mirror *mirror, const char *message);
 void fes_mirror_done(struct fes_mirror *mirror);
+
+/* Note that a mirror of the list is not there. */
+void fes_mirror_miss(struct fes_mirror *mirror);
+
+/* As if nothing had been done about it yet; what it is and that it is locked stays. */
+void fes_mirror_reset(struct fes_mirror *mirror);

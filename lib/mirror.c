@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lib/internal.h"
+#include "lib/boots.h"
 
 /* One mirror, from opening to releasing it: check, tree, comparison, plan, apply. */
 
@@ -26,6 +26,12 @@ void fes_mirror_refuse(struct fes_mirror *mirror, const char *message)
 		mirror->message = strdup(message);
 }
 
+void fes_mirror_miss(struct fes_mirror *mirror)
+{
+	mirror->state = FES_MIRROR_MISSING;
+	mirror->message = strdup("missing: it is on the list, but on none of the disks that can be seen");
+}
+
 static void free_changes(struct fes_mirror *mirror)
 {
 	for (size_t i = 0; i < mirror->n_changes; i++) {
@@ -35,6 +41,21 @@ static void free_changes(struct fes_mirror *mirror)
 	free(mirror->changes);
 }
 
+void fes_mirror_reset(struct fes_mirror *mirror)
+{
+	fes_volume_close(mirror->volume);
+	mirror->volume = NULL;
+	free_changes(mirror);
+	mirror->changes = NULL;
+	mirror->n_changes = 0;
+	free(mirror->message);
+	mirror->message = NULL;
+	free(mirror->lacking);
+	mirror->lacking = NULL;
+	mirror->state = 0;
+	mirror->stale = false;
+}
+
 void fes_mirror_done(struct fes_mirror *mirror)
 {
 	fes_volume_close(mirror->volume);
@@ -42,6 +63,7 @@ void fes_mirror_done(struct fes_mirror *mirror)
 		fes_spec_done(&mirror->spec);
 	free_changes(mirror);
 	free(mirror->message);
+	free(mirror->lacking);
 	free(mirror->spec_text);
 }
 
@@ -117,11 +139,11 @@ static int make_plan(struct work *work)
 	return r < 0 ? r : fes_plan_make(work->comparison, &work->plan);
 }
 
-int fes_run_look_again(const struct fes_run *run)
+static int compare_again(const struct fes_run *run)
 {
 	struct fes_tree *now = NULL;
 	bool same;
-	int r = fat_reread_table(run->primary->fat);
+	int r = fes_volume_look_again(run->primary);
 
 	if (r == 0)
 		r = fes_tree_read(run->primary, run->managed, &now);
@@ -130,6 +152,15 @@ int fes_run_look_again(const struct fes_run *run)
 	same = fes_tree_same(run->tree, now);
 	fes_tree_free(now);
 	return same ? 0 : -ESTALE;
+}
+
+int fes_run_look_again(const struct fes_run *run)
+{
+	int r = compare_again(run);
+
+	if (r == -ESTALE)
+		atomic_store(&run->primary->changed, true);
+	return r;
 }
 
 /* The last look before a commit: is the primary still what the plan was made from? */
@@ -227,6 +258,7 @@ static void note_failure(struct work *work, int error)
 	struct fes_mirror *mirror = work->mirror;
 
 	mirror->state = mirror->stats.writes > 0 ? FES_MIRROR_FAILED : FES_MIRROR_REFUSED;
+	mirror->stale = error == -ESTALE && atomic_load(&work->run->primary->changed);
 	if (error == -ENOMEM)
 		fes_volume_report(mirror->volume, "out of memory");
 	if (error == -ECANCELED)
@@ -243,6 +275,8 @@ void fes_mirror_sync(struct fes_mirror *mirror, const struct fes_run *run)
 	struct work work = {.mirror = mirror, .run = run};
 	int r = bring_in_line(&work);
 
+	if (r == 0 && run->flags & FES_SYNC_DRY_RUN)
+		r = fes_boots_find_lacking(mirror->volume, NULL, &mirror->lacking);
 	drop_plan(&work);
 	mirror->stats = blkdev_get_stats(mirror->volume->dev);
 	if (r < 0)
@@ -270,6 +304,11 @@ const char *fes_mirror_get_message(const struct fes_mirror *mirror)
 const struct fes_volume *fes_mirror_get_volume(const struct fes_mirror *mirror)
 {
 	return mirror->volume;
+}
+
+const char *fes_mirror_get_lacking(const struct fes_mirror *mirror)
+{
+	return mirror->lacking;
 }
 
 uint64_t fes_mirror_get_bytes_written(const struct fes_mirror *mirror)

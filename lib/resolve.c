@@ -86,6 +86,9 @@ int fes_resolver_start(struct fes_context *context, struct fes_mirror *mirrors, 
 		struct job *job = &resolver->jobs[i];
 
 		*job = (struct job){.resolver = resolver, .mirror = &mirrors[i]};
+		job->done = job->collected = mirrors[i].state != 0;
+		if (job->done)
+			continue;
 		job->started = pthread_create(&job->thread, NULL, run_job, job) == 0;
 		if (!job->started)
 			(void)run_job(job);

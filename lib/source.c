@@ -35,7 +35,6 @@ static int source_begin(struct fat_source *base, bool reading_back)
 {
 	struct source *source = source_of(base);
 	const struct fes_node *node = source->node;
-
 	int r;
 
 	clean(source);
@@ -82,6 +81,7 @@ static int end_reading(struct source *source, struct fes_digest digest)
 	source->digest = digest;
 	if (fes_digest_equal(source->expected, digest))
 		return 0;
+	atomic_store(&source->primary->changed, true);
 	fes_volume_report(source->primary,
 		"%s: changed while it was read; nothing was committed to %s; run again",
 		source->node->path, source->mirror->name);

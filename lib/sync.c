@@ -6,26 +6,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lib/internal.h"
-
-/* A whole run: the primary once, then every mirror in a thread of its own. */
-struct fes_sync {
-	struct fes_context *context;
-	char *primary_text;
-	struct fes_spec primary_spec;
-	struct fes_volume *primary;
-	struct fes_tree *tree; /* of the primary */
-	struct fes_managed managed;
-	unsigned flags;
-	struct fes_mirror *mirrors;
-	size_t n_mirrors;
-	struct fes_resolver *resolver; /* while it runs */
-	struct fes_locks locks;
-	bool ran;
-};
+#include "lib/edit.h"
+#include "lib/primary.h"
+#include "lib/sync.h"
 
 /* Mirrors whose disks take longer than GRACE_MS to say what they are come after the others. */
-enum { GRACE_MS = 2000, SLICE_MS = 50 };
+enum { GRACE_MS = 2000, SLICE_MS = 50, RESTARTS_MAX = 3 };
 
 int fes_sync_new(struct fes_context *context, struct fes_sync **ret)
 {
@@ -54,6 +40,8 @@ void fes_sync_free(struct fes_sync *sync)
 	fes_tree_free(sync->tree);
 	fes_volume_close(sync->primary);
 	fes_spec_done(&sync->primary_spec);
+	fes_list_done(&sync->list);
+	fes_edits_done(sync);
 	fes_managed_done(&sync->managed);
 	free(sync->primary_text);
 	free(sync);
@@ -67,10 +55,17 @@ int fes_sync_set_primary(struct fes_sync *sync, const char *spec)
 		return -ENOMEM;
 	free(sync->primary_text);
 	sync->primary_text = copy;
+	sync->primary_given = true;
 	return 0;
 }
 
 int fes_sync_add_mirror(struct fes_sync *sync, const char *spec)
+{
+	sync->mirrors_given = true;
+	return fes_sync_push_mirror(sync, spec, false);
+}
+
+int fes_sync_push_mirror(struct fes_sync *sync, const char *spec, bool listed)
 {
 	struct fes_mirror *mirrors;
 	char *copy = strdup(spec);
@@ -83,7 +78,7 @@ int fes_sync_add_mirror(struct fes_sync *sync, const char *spec)
 		return -ENOMEM;
 	}
 	sync->mirrors = mirrors;
-	mirrors[sync->n_mirrors++] = (struct fes_mirror){.spec_text = copy};
+	mirrors[sync->n_mirrors++] = (struct fes_mirror){.spec_text = copy, .listed = listed};
 	return 0;
 }
 
@@ -231,18 +226,16 @@ static void warn_of_names(struct fes_sync *sync)
 
 static int open_primary(struct fes_sync *sync)
 {
-	struct fat_check_result check;
-	int r = fes_volume_open_spec(sync->context, &sync->primary_spec, false, &sync->primary, NULL);
+	int r;
 
+	fes_volume_close(sync->primary);
+	sync->primary = NULL;
+	r = fes_primary_open(sync->context, &sync->primary_spec, &sync->primary);
 	if (r == 0)
 		r = fes_spec_look_again(&sync->context->host, &sync->primary_spec, log_message,
 			sync->context);
 	if (r == 0)
-		r = fes_volume_require_sound(sync->primary, &check);
-	if (r == 0)
-		r = fes_poll(sync->context);
-	if (r == 0)
-		r = fes_tree_read(sync->primary, &sync->managed, &sync->tree);
+		r = fes_primary_read(sync->primary, &sync->managed, &sync->tree);
 	if (r < 0)
 		return r;
 	warn_of_names(sync);
@@ -275,9 +268,9 @@ static void open_mirror(struct job *job)
 {
 	const struct fes_run *run = job->run;
 	struct fes_mirror *mirror = job->mirror;
-	bool writable = !(run->flags & FES_SYNC_DRY_RUN);
-	int r = fes_volume_open_spec(run->context, &mirror->spec, writable, &mirror->volume,
-		&mirror->message);
+	bool dry_run = run->flags & FES_SYNC_DRY_RUN;
+	int r = fes_volume_open_spec(run->context, &mirror->spec,
+		dry_run ? FES_OPEN_PROBE : FES_OPEN_WRITE, &mirror->volume, &mirror->message);
 
 	if (r == 0)
 		r = fes_spec_look_again(&run->context->host, &mirror->spec, take_error, job);
@@ -361,20 +354,87 @@ static bool any_locked(const struct fes_sync *sync)
 	return false;
 }
 
+static void end(struct fes_sync *sync, struct fes_run *run)
+{
+	if (run->digester && sync->read_error == 0)
+		sync->read_error = fes_digester_error(run->digester);
+	if (run->digester)
+		fes_digester_stop(run->digester);
+	fes_tree_free(sync->tree);
+	run->digester = NULL;
+	sync->tree = NULL;
+}
+
+/* Read the primary, or read it anew. */
 static int begin(struct fes_sync *sync, struct fes_run *run)
 {
-	int r = open_primary(sync);
+	int r;
 
+	end(sync, run);
+	r = open_primary(sync);
 	if (r < 0)
 		return r;
+	sync->began = true;
 	run->primary = sync->primary;
 	run->tree = sync->tree;
 	return fes_digester_start(sync->tree, &run->digester);
 }
 
+/* A primary that is mounted may change while it is copied. One that is not should not. */
+static bool may_restart(const struct fes_sync *sync)
+{
+	return sync->primary->shared && sync->restarts < RESTARTS_MAX;
+}
+
+static void log_restart(struct fes_sync *sync)
+{
+	sync->restarts++;
+	fes_log(sync->context, FES_LOG_INFO, "%s: changed while it was read; reading it again",
+		sync->primary->name);
+}
+
+static size_t reset_stale(struct fes_sync *sync)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < sync->n_mirrors; i++) {
+		if (!sync->mirrors[i].stale)
+			continue;
+		fes_mirror_reset(&sync->mirrors[i]);
+		n++;
+	}
+	return n;
+}
+
+/*
+ * Deal with those that are locked; and again with those for which the primary changed while they were
+ * copied, which nothing was committed to.
+ */
+static int run_until_stable(struct fes_sync *sync, struct fes_run *run)
+{
+	bool again;
+	int r;
+
+	do {
+		again = may_restart(sync);
+		if (again)
+			fes_volume_hold_back(sync->primary);
+		r = run_mirrors(sync, run);
+		again = again && r == 0 && reset_stale(sync) > 0;
+		if (again)
+			fes_volume_forget_held(sync->primary);
+		fes_volume_let_go(sync->primary);
+		if (again) {
+			log_restart(sync);
+			r = begin(sync, run);
+		}
+	} while (again && r == 0);
+	return r;
+}
+
 /*
  * Deal with all mirrors that can be locked now. Between two rounds no lock is held, so that somebody
- * may have written to the primary.
+ * may write to the primary: each reads it anew, and none keeps it claimed.
  */
 static int run_round(struct fes_sync *sync, struct fes_run *run, bool last)
 {
@@ -382,12 +442,13 @@ static int run_round(struct fes_sync *sync, struct fes_run *run, bool last)
 
 	if (r == 0)
 		r = take_locks(sync, last);
-	if (r == 0 && !run->digester)
+	if (r == 0 && (!sync->began || any_locked(sync)))
 		r = begin(sync, run);
-	else if (r == 0 && any_locked(sync))
-		r = fes_run_look_again(run);
-	if (r == 0)
-		r = run_mirrors(sync, run);
+	if (r == 0 && run->digester)
+		r = run_until_stable(sync, run);
+	end(sync, run);
+	if (sync->primary)
+		fes_volume_release(sync->primary);
 	fes_locks_done(&sync->locks);
 	return r;
 }
@@ -438,7 +499,7 @@ static const char *why_left(int r)
 		return "out of memory";
 	case ESTALE:
 	case EAGAIN:
-		return "the primary was changed or locked while this one was waited for; run again";
+		return "the primary was being written to, or locked, while this one was waited for; run again";
 	default:
 		return "the primary could not be read again; nothing was written to this one";
 	}
@@ -456,47 +517,70 @@ static int run_all(struct fes_sync *sync)
 	struct fes_run run = {.context = sync->context, .managed = &sync->managed, .flags = sync->flags};
 	int r = run_rounds(sync, &run);
 
-	if (!run.digester)
+	if (!sync->began)
 		return r;
 	refuse_rest(sync, why_left(r));
 	if (!is_failure(r))
-		r = fes_digester_error(run.digester);
-	if (any_written(sync))
-		r = 0;
-	fes_digester_stop(run.digester);
-	return r;
+		r = sync->read_error;
+	return any_written(sync) ? 0 : r;
 }
 
-static int run_once(struct fes_sync *sync)
+static int sync_mirrors(struct fes_sync *sync)
 {
-	int r = fes_spec_resolve(&sync->context->host, sync->primary_text, log_message,
-		sync->context, &sync->primary_spec);
+	int r = fes_resolver_start(sync->context, sync->mirrors, sync->n_mirrors, &sync->resolver);
 
-	if (r < 0)
-		return r;
-	r = fes_resolver_start(sync->context, sync->mirrors, sync->n_mirrors, &sync->resolver);
 	if (r < 0)
 		return r;
 	r = run_all(sync);
 	fes_resolver_stop(sync->resolver);
-	if (r == -ECANCELED)
-		refuse_rest(sync, interrupted);
-	if (sync->primary)
-		fes_volume_release(sync->primary);
 	return r;
+}
+
+int fes_sync_find_primary(struct fes_sync *sync)
+{
+	int r = 0;
+
+	if (!sync->primary_text)
+		r = fes_find_default_primary(sync->context, &sync->primary_text);
+	return r < 0 ? r : fes_spec_resolve(&sync->context->host, sync->primary_text, log_message,
+		sync->context, &sync->primary_spec);
+}
+
+static int sync_listed(struct fes_sync *sync)
+{
+	int r = fes_sync_take_list(sync);
+
+	return r < 0 || sync->n_mirrors == 0 ? r : sync_mirrors(sync);
+}
+
+static int run_once(struct fes_sync *sync)
+{
+	int r;
+
+	fes_host_forget(&sync->context->host);
+	r = fes_sync_find_primary(sync);
+	if (r == 0)
+		r = fes_sync_read_list(sync);
+	if (r == 0 && sync->n_edits > 0)
+		r = fes_edit_list(sync);
+	if (r < 0 || sync->edit_refused)
+		return r;
+	r = sync_listed(sync);
+	return sync->n_edits > 0 && r == 0 ? fes_edit_settle(sync) : r;
 }
 
 int fes_sync_run(struct fes_sync *sync)
 {
 	int r;
 
-	if (!sync->primary_text)
-		return -EINVAL;
 	if (sync->ran)
 		return -EALREADY;
 	sync->ran = true;
 	r = run_once(sync);
+	if (r == -ECANCELED)
+		refuse_rest(sync, interrupted);
 	if (r == -ENOMEM)
-		fes_log(sync->context, FES_LOG_ERROR, "%s: out of memory", sync->primary_text);
+		fes_log(sync->context, FES_LOG_ERROR, "%s: out of memory",
+			sync->primary_text ? sync->primary_text : "the primary");
 	return r;
 }

@@ -13,20 +13,71 @@
 
 /* ---- messages ---- */
 
+/* The primary's problems can be found by several threads: the lock is held. */
+static bool hold_message(struct fes_volume *volume, const char *message)
+{
+	char *longer;
+
+	if (!volume->holding_back)
+		return false;
+	if (asprintf(&longer, "%s%s\n", volume->held ? volume->held : "", message) < 0)
+		return false;
+	free(volume->held);
+	volume->held = longer;
+	return true;
+}
+
 /* What fat/ reports about a volume: an error, and the reason if things fail. */
 static void receive_error(void *userdata, const char *message)
 {
 	struct fes_volume *volume = userdata;
 	char *copy = strdup(message);
+	bool held;
 
-	fes_log(volume->context, FES_LOG_ERROR, "%s", message);
-	if (!copy)
-		return;
-	/* The primary's problems can be found by several threads. */
 	(void)pthread_mutex_lock(&volume->context->log_lock);
-	free(volume->last_error);
-	volume->last_error = copy;
+	held = hold_message(volume, message);
+	if (copy) {
+		free(volume->last_error);
+		volume->last_error = copy;
+	}
 	(void)pthread_mutex_unlock(&volume->context->log_lock);
+	if (!held)
+		fes_log(volume->context, FES_LOG_ERROR, "%s", message);
+}
+
+void fes_volume_hold_back(struct fes_volume *volume)
+{
+	(void)pthread_mutex_lock(&volume->context->log_lock);
+	volume->holding_back = true;
+	(void)pthread_mutex_unlock(&volume->context->log_lock);
+}
+
+/* What was held back, which is the caller's then. */
+static char *take_held(struct fes_volume *volume, bool go_on)
+{
+	char *held;
+
+	(void)pthread_mutex_lock(&volume->context->log_lock);
+	held = volume->held;
+	volume->held = NULL;
+	volume->holding_back = go_on;
+	(void)pthread_mutex_unlock(&volume->context->log_lock);
+	return held;
+}
+
+void fes_volume_forget_held(struct fes_volume *volume)
+{
+	free(take_held(volume, true));
+}
+
+void fes_volume_let_go(struct fes_volume *volume)
+{
+	char *held = take_held(volume, false), *rest = held, *line;
+
+	while ((line = strsep(&rest, "\n")))
+		if (*line)
+			fes_log(volume->context, FES_LOG_ERROR, "%s", line);
+	free(held);
 }
 
 /* While a volume is being opened its messages are only kept: the opener knows better words. */
@@ -127,6 +178,7 @@ static struct fes_volume *new_volume(struct fes_context *context, const char *na
 		return NULL;
 	volume->context = context;
 	volume->lock = -1;
+	volume->mount = -1;
 	volume->name = strdup(name);
 	volume->partuuid = partuuid ? strdup(partuuid) : NULL;
 	if (!volume->name || (partuuid && !volume->partuuid)) {
@@ -136,11 +188,11 @@ static struct fes_volume *new_volume(struct fes_context *context, const char *na
 	return volume;
 }
 
-/* Open the file system on volume->dev. Messages are kept, not logged, when it fails. */
-static int open_fat(struct fes_volume *volume)
+/* Open the file system on volume->dev; why it fails goes to @emit. */
+static int open_fat(struct fes_volume *volume, void (*emit)(void *userdata, const char *message))
 {
-	struct fat_log keep = {keep_message, volume}, receive = {receive_error, volume};
-	int r = fat_open(volume->dev, volume->name, &keep, &volume->fat);
+	struct fat_log log = {emit, volume}, receive = {receive_error, volume};
+	int r = fat_open(volume->dev, volume->name, &log, &volume->fat);
 
 	if (r < 0)
 		return r;
@@ -160,23 +212,56 @@ static int give_up(struct fes_volume *volume, int error, char **message)
 	return error;
 }
 
-int fes_volume_open_spec(struct fes_context *context, const struct fes_spec *spec, bool writable,
-	struct fes_volume **ret, char **message)
+static unsigned flags_of(enum fes_open_mode mode)
+{
+	switch (mode) {
+	case FES_OPEN_READ:
+		return 0;
+	case FES_OPEN_SHARED:
+	case FES_OPEN_PROBE:
+		return BLKDEV_CLAIM;
+	case FES_OPEN_WRITE:
+		return BLKDEV_WRITABLE;
+	}
+	return 0;
+}
+
+/* What is mounted is read as well as that can be done. */
+static int open_shared(struct fes_volume *volume, const struct fes_spec *spec)
+{
+	volume->shared = true;
+	return blkdev_open_path(spec->path, 0, spec->offset, spec->size, &volume->dev);
+}
+
+static int open_device(struct fes_volume *volume, const struct fes_spec *spec,
+	enum fes_open_mode mode)
+{
+	bool sharing = mode == FES_OPEN_SHARED || mode == FES_OPEN_READ;
+	int r = blkdev_open_path(spec->path, flags_of(mode), spec->offset, spec->size,
+		&volume->dev);
+
+	if (r == -EBUSY && mode == FES_OPEN_SHARED)
+		r = open_shared(volume, spec);
+	if (r == 0)
+		r = sharing ? fes_volume_find_mount(volume, spec) :
+			      fes_spec_require_unmounted(fes_host_root(&volume->context->host), spec);
+	if (r < 0)
+		report_not_opened(volume, spec, mode == FES_OPEN_WRITE, r);
+	return r < 0 ? r : fes_volume_settle(volume);
+}
+
+int fes_volume_open_spec(struct fes_context *context, const struct fes_spec *spec,
+	enum fes_open_mode mode, struct fes_volume **ret, char **message)
 {
 	struct fes_volume *volume = new_volume(context, spec->name, spec->partuuid);
 	int r;
 
 	if (!volume)
 		return -ENOMEM;
-	r = blkdev_open_path(spec->path, writable ? BLKDEV_WRITABLE : 0, spec->offset, spec->size,
-		&volume->dev);
-	if (r == 0 && writable)
-		r = fes_spec_require_unmounted(fes_host_root(&context->host), spec);
-	if (r < 0) {
-		report_not_opened(volume, spec, writable, r);
+	r = open_device(volume, spec, mode);
+	if (r < 0)
 		return give_up(volume, r, message);
-	}
-	r = open_fat(volume);
+	r = open_fat(volume, keep_message);
 	if (r == -EMEDIUMTYPE)
 		describe_stranger(volume, spec);
 	if (r < 0 && volume->last_error)
@@ -185,6 +270,13 @@ int fes_volume_open_spec(struct fes_context *context, const struct fes_spec *spe
 		return give_up(volume, r, message);
 	*ret = volume;
 	return 0;
+}
+
+int fes_volume_reopen_fat(struct fes_volume *volume)
+{
+	fat_close(volume->fat);
+	volume->fat = NULL;
+	return open_fat(volume, receive_error);
 }
 
 int fes_volume_adopt(struct fes_context *context, struct blkdev *dev, const char *name,
@@ -196,7 +288,7 @@ int fes_volume_adopt(struct fes_context *context, struct blkdev *dev, const char
 	if (!volume)
 		return -ENOMEM;
 	volume->dev = dev;
-	r = open_fat(volume);
+	r = open_fat(volume, keep_message);
 	if (r < 0) {
 		volume->dev = NULL;
 		return give_up(volume, r, message);
@@ -210,7 +302,7 @@ static void log_spec_problem(void *userdata, enum fes_log_level level, const cha
 	fes_log(userdata, level, "%s", message);
 }
 
-static int lock_for_reading(struct fes_context *context, const struct fes_spec *spec)
+int fes_lock_for_reading(struct fes_context *context, const struct fes_spec *spec)
 {
 	int fd = fes_lock_wait(context, spec->lock_path, false);
 
@@ -231,8 +323,8 @@ static int open_text(struct fes_context *context, const char *text, struct fes_v
 	r = fes_spec_resolve(&context->host, text, log_spec_problem, context, &spec);
 	if (r < 0)
 		return r;
-	lock = lock_for_reading(context, &spec);
-	r = lock < 0 ? lock : fes_volume_open_spec(context, &spec, false, ret, NULL);
+	lock = fes_lock_for_reading(context, &spec);
+	r = lock < 0 ? lock : fes_volume_open_spec(context, &spec, FES_OPEN_READ, ret, NULL);
 	fes_spec_done(&spec);
 	if (r < 0 && lock >= 0)
 		(void)close(lock);
@@ -268,6 +360,10 @@ void fes_volume_close(struct fes_volume *volume)
 	blkdev_close(volume->dev);
 	if (volume->lock >= 0)
 		(void)close(volume->lock);
+	if (volume->mount >= 0)
+		(void)close(volume->mount);
+	free(volume->mount_path);
+	free(volume->held);
 	free(volume->name);
 	free(volume->partuuid);
 	free(volume->last_error);

@@ -14,7 +14,8 @@
 /*
  * A run is one of fes_sync_run(), with its threads and locks, on files that hold the volumes. What
  * it then opens to work on is not the file but a disk in memory: blkdev_open_path() is wrapped by
- * the linker for that. The looks that find out what the file is, before and after that, go to it.
+ * the linker for that. The looks that find out what the file is, before and after that, and whether
+ * there is a list on the primary, go to it.
  */
 
 enum {
@@ -26,6 +27,7 @@ static struct stand_in {
 	struct fault_disk *disk;
 	struct blkdev *dev; /* NULL: handed out */
 	unsigned n_opened;
+	unsigned working; /* which opening is that to work on it */
 } stand_ins[BENCH_MIRRORS + 1];
 static size_t n_stand_ins;
 
@@ -45,7 +47,7 @@ int __wrap_blkdev_open_path(
 		in->n_opened++;
 		if (in->n_opened == 1 && in->disk->hook)
 			in->disk->hook(in->disk->userdata, 0, 0);
-		if (in->n_opened != 2) {
+		if (in->n_opened != in->working) {
 			cut_require(!(flags & BLKDEV_WRITABLE), "it is opened for writing once");
 			break;
 		}
@@ -200,8 +202,8 @@ struct stack {
 	struct blkdev *below[BENCH_MIRRORS + 1];
 };
 
-static void put_stand_in(
-	struct stack *stack, const char *path, struct fault_disk *disk, struct fault *fault)
+static void put_stand_in(struct stack *stack, const char *path, struct fault_disk *disk,
+	struct fault *fault, unsigned working)
 {
 	struct blkdev *dev = fault_disk_open(disk);
 
@@ -211,7 +213,8 @@ static void put_stand_in(
 		stack->below[n_stand_ins] = dev;
 		cut_require(faultdev_new(stack->below[n_stand_ins], fault, &dev) == 0, "faultdev");
 	}
-	stand_ins[n_stand_ins++] = (struct stand_in){.path = path, .disk = disk, .dev = dev};
+	stand_ins[n_stand_ins++] = (struct stand_in){
+		.path = path, .disk = disk, .dev = dev, .working = working};
 }
 
 static void drop_stand_ins(const struct stack *stack)
@@ -283,9 +286,10 @@ struct fault_outcome fault_bench_run(struct fault_bench *bench, struct fault_pla
 	*bench->message = '\0';
 	if (bench->on_files)
 		return run_wrapped(bench);
-	put_stand_in(&stack, bench->primary_path, &bench->primary, plan.primary);
+	put_stand_in(&stack, bench->primary_path, &bench->primary, plan.primary, 3);
 	for (size_t i = 0; i < bench->n_mirrors; i++)
-		put_stand_in(&stack, bench->mirror_paths[i], &bench->mirrors[i], plan.mirrors[i]);
+		put_stand_in(&stack, bench->mirror_paths[i], &bench->mirrors[i], plan.mirrors[i],
+			2);
 	outcome = run_wrapped(bench);
 	drop_stand_ins(&stack);
 	return outcome;

@@ -22,7 +22,7 @@
 
 static struct scratch scratch;
 static const char *folder;
-static char *meanwhile; /* the shell command that comes before the first lock; NULL: none */
+static char *meanwhile; /* the shell command that comes before the mirror is locked; NULL: none */
 
 int __real_blkdev_lock_path(const char *path, bool exclusive);
 int __wrap_blkdev_lock_path(const char *path, bool exclusive);
@@ -42,9 +42,10 @@ __attribute__((format(printf, 1, 2))) static void run_shell(const char *format, 
 
 int __wrap_blkdev_lock_path(const char *path, bool exclusive)
 {
-	char *command = meanwhile;
+	char *command = exclusive ? meanwhile : NULL;
 
-	meanwhile = NULL;
+	if (exclusive)
+		meanwhile = NULL;
 	if (command)
 		run_shell("%s", command);
 	return __real_blkdev_lock_path(path, exclusive);

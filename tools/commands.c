@@ -26,58 +26,58 @@ static void free_sync(struct fes_sync **sync)
 static int configure_sync(const struct command *command, bool dry_run, struct fes_sync *sync)
 {
 	const struct options *options = command->options;
-	int r;
+	int r = 0;
 
 	fes_sync_set_flags(sync, options->sync_flags | (dry_run ? FES_SYNC_DRY_RUN : 0));
 
-	r = fes_sync_set_primary(sync, options->primary);
-	if (r < 0)
-		return r;
-	for (size_t i = 0; i < command->n_args; i++) {
-		r = fes_sync_add_mirror(sync, command->args[i]);
-		if (r < 0)
-			return r;
-	}
-	for (size_t i = 0; i < options->n_managed; i++) {
+	if (options->primary)
+		r = fes_sync_set_primary(sync, options->primary);
+	for (size_t i = 0; r == 0 && i < options->n_managed; i++)
 		r = fes_sync_add_managed(sync, options->managed[i]);
-		if (r < 0)
-			return r;
-	}
-	for (size_t i = 0; i < options->n_excluded; i++) {
+	for (size_t i = 0; r == 0 && i < options->n_excluded; i++)
 		r = fes_sync_add_excluded(sync, options->excluded[i]);
-		if (r < 0)
-			return r;
-	}
-	return 0;
+	return r;
 }
 
-static int mirror_status(const struct fes_mirror *mirror, enum report_verb verb)
+int worse_status(int a, int b)
 {
+	/* From harmless to bad. */
+	static const int order[] = {STATUS_DONE, STATUS_DIFFERENT, STATUS_MISSING, STATUS_FAILED};
+
+	for (size_t i = sizeof order / sizeof order[0]; i-- > 0;)
+		if (a == order[i] || b == order[i])
+			return order[i];
+	return a;
+}
+
+/* To tell what is the matter with a mirror is what status is for: it has not failed itself. */
+static int mirror_status(const struct fes_mirror *mirror, enum report_verb verb, bool strict)
+{
+	int told = verb == REPORT_STATUS ? STATUS_DIFFERENT : STATUS_DONE;
+
 	switch (report_mirror_state(mirror, verb)) {
 	case FES_MIRROR_IN_SYNC:
 	case FES_MIRROR_SYNCED:
 		return STATUS_DONE;
 	case FES_MIRROR_DIFFERS:
 		return STATUS_DIFFERENT;
+	case FES_MIRROR_MISSING:
+		return strict ? STATUS_MISSING : told;
 	case FES_MIRROR_REFUSED:
 	case FES_MIRROR_FAILED:
 		break;
 	}
-	/* To tell that a mirror is refused is what status is for: it has not failed itself. */
 	return verb == REPORT_STATUS ? STATUS_DIFFERENT : STATUS_FAILED;
 }
 
-static int sync_status(const struct fes_sync *sync, enum report_verb verb)
+static int sync_status(const struct fes_sync *sync, enum report_verb verb, bool strict)
 {
 	size_t n_mirrors = fes_sync_get_n_mirrors(sync);
 	int worst = STATUS_DONE;
 
-	for (size_t i = 0; i < n_mirrors; i++) {
-		int status = mirror_status(fes_sync_get_mirror(sync, i), verb);
-
-		if (status > worst)
-			worst = status;
-	}
+	for (size_t i = 0; i < n_mirrors; i++)
+		worst = worse_status(worst,
+			mirror_status(fes_sync_get_mirror(sync, i), verb, strict));
 	return worst;
 }
 
@@ -92,18 +92,15 @@ static int run_watched(const struct command *command, struct fes_sync *sync, int
 	return r;
 }
 
-static int run_sync(const struct command *command, enum report_verb verb)
+int run_sync(const struct command *command, struct fes_sync *sync, enum report_verb verb)
 {
-	CLEANUP_SYNC struct fes_sync *sync = NULL;
 	struct report *report = command->report;
 	int signal = 0;
 	bool failed;
 	int status;
 	int r;
 
-	r = fes_sync_new(command->context, &sync);
-	if (r == 0)
-		r = configure_sync(command, verb != REPORT_SYNC, sync);
+	r = configure_sync(command, verb != REPORT_SYNC, sync);
 	if (r == -EINVAL)
 		return STATUS_USAGE;
 	if (r < 0) {
@@ -113,7 +110,8 @@ static int run_sync(const struct command *command, enum report_verb verb)
 
 	r = verb == REPORT_SYNC ? run_watched(command, sync, &signal) : fes_sync_run(sync);
 	failed = r < 0 && r != -ECANCELED;
-	status = failed ? STATUS_PRIMARY : sync_status(sync, verb);
+	status = failed ? STATUS_PRIMARY :
+			  sync_status(sync, verb, command->options->strict);
 	if (signal)
 		status = STATUS_SIGNAL + signal;
 	if (failed)
@@ -123,21 +121,34 @@ static int run_sync(const struct command *command, enum report_verb verb)
 	return status;
 }
 
+static int run_mirrors(const struct command *command, enum report_verb verb)
+{
+	CLEANUP_SYNC struct fes_sync *sync = NULL;
+	int r = fes_sync_new(command->context, &sync);
+
+	for (size_t i = 0; r == 0 && i < command->n_args; i++)
+		r = fes_sync_add_mirror(sync, command->args[i]);
+	if (r == 0)
+		return run_sync(command, sync, verb);
+	command->report->error = r;
+	return STATUS_PRIMARY;
+}
+
 int command_sync(const struct command *command)
 {
 	bool dry_run = (command->options->sync_flags & FES_SYNC_DRY_RUN) != 0;
 
-	return run_sync(command, dry_run ? REPORT_DIFF : REPORT_SYNC);
+	return run_mirrors(command, dry_run ? REPORT_DIFF : REPORT_SYNC);
 }
 
 int command_diff(const struct command *command)
 {
-	return run_sync(command, REPORT_DIFF);
+	return run_mirrors(command, REPORT_DIFF);
 }
 
 int command_status(const struct command *command)
 {
-	return run_sync(command, REPORT_STATUS);
+	return run_mirrors(command, REPORT_STATUS);
 }
 
 /* ---- check ---- */

@@ -14,23 +14,36 @@ enum exit_status {
 	STATUS_DONE = 0,
 	STATUS_DIFFERENT = 1, /* diff, status: not in sync; check: harmless findings */
 	STATUS_USAGE = 2,
-	STATUS_PRIMARY = 3, /* the primary is unusable, nothing was written */
+	STATUS_PRIMARY = 3, /* the primary or its list is unusable, nothing was written */
 	STATUS_FAILED = 4,  /* a mirror was refused or failed; a volume is damaged, unreadable */
+	STATUS_MISSING = 5, /* wait, and with --strict: a mirror is missing */
 	STATUS_SIGNAL = 128, /* plus the number of the signal that ended a sync */
+};
+
+/* To which verbs an option means something. */
+enum option_class {
+	OPTIONS_PRIMARY, /* where to copy from */
+	OPTIONS_DRY_RUN, /* of what may write */
+	OPTIONS_COPY,    /* what to copy, and how */
+	OPTIONS_STRICT,
 };
 
 /* Strings are borrowed from argv. */
 struct options {
-	const char *primary;
+	const char *primary; /* NULL: the one that the library finds */
+	const char **disks;
+	size_t n_disks;
 	const char **managed;
 	size_t n_managed;
 	const char **excluded;
 	size_t n_excluded;
 	unsigned sync_flags; /* FES_SYNC_* */
+	bool strict;
 	bool has_timeout;
 	unsigned timeout; /* seconds */
 	struct report_style style;
-	const char *sync_option; /* one that was given and means nothing to check, ls and cat */
+	unsigned given;          /* enum option_class: of which kinds options were given */
+	const char *last[4];     /* of each kind, by its number: the last one given, to name it */
 };
 
 /* What a verb works with. All is borrowed. */
@@ -51,6 +64,18 @@ int command_diff(const struct command *command);
 /* MIRROR...: describe the primary and the mirrors. */
 int command_status(const struct command *command);
 
+/* What can be seen: ESPs and XBOOTLDRs. */
+int command_list(const struct command *command);
+
+/* MIRROR...: change the list, then as command_sync(). */
+int command_add(const struct command *command);
+int command_remove(const struct command *command);
+
+/* OLD NEW */
+int command_replace(const struct command *command);
+
+int command_wait(const struct command *command);
+
 /* VOLUME... */
 int command_check(const struct command *command);
 
@@ -61,3 +86,9 @@ int command_ls(const struct command *command);
 int command_cat(const struct command *command);
 
 /* All return an enum exit_status. */
+
+/* The worse of two: what failed is worse than what is missing. */
+int worse_status(int a, int b);
+
+/* Run @sync, which is configured but for what @options say, and report it. */
+int run_sync(const struct command *command, struct fes_sync *sync, enum report_verb verb);

@@ -22,33 +22,43 @@
 
 struct verb {
 	const char *name;
-	int (*run)(const struct command *command); /* NULL: a word kept for a later version */
+	int (*run)(const struct command *command);
 	const char *arguments;
 	const char *summary;
 	size_t min_args;
 	size_t max_args;
-	bool syncs; /* needs a primary, understands the options of a sync */
+	unsigned options; /* which kinds of options it understands: bits by enum option_class */
+};
+
+enum {
+	TAKES_PRIMARY = 1 << OPTIONS_PRIMARY,
+	TAKES_CHANGE = TAKES_PRIMARY | 1 << OPTIONS_DRY_RUN | 1 << OPTIONS_COPY,
+	TAKES_ALL = TAKES_CHANGE | 1 << OPTIONS_STRICT,
 };
 
 static const struct verb verbs[] = {
-	{"sync", command_sync, "MIRROR...", "make the mirrors equal to the primary (the default)",
-		1, SIZE_MAX, true},
-	{"diff", command_diff, "MIRROR...", "show what a sync would do", 1, SIZE_MAX, true},
-	{"status", command_status, "MIRROR...", "describe the primary and the mirrors", 1,
-		SIZE_MAX, true},
+	{"sync", command_sync, "[MIRROR...]", "make the mirrors equal to the primary (the default)",
+		0, SIZE_MAX, TAKES_ALL},
+	{"diff", command_diff, "[MIRROR...]", "show what a sync would do", 0, SIZE_MAX, TAKES_ALL},
+	{"status", command_status, "[MIRROR...]", "describe the primary and the mirrors", 0,
+		SIZE_MAX, TAKES_ALL},
+	{"list", command_list, "", "show the ESPs that can be seen", 0, 0, TAKES_PRIMARY},
+	{"add", command_add, "MIRROR...", "put mirrors on the list, and sync", 1, SIZE_MAX,
+		TAKES_ALL},
+	{"remove", command_remove, "MIRROR|UUID...", "take mirrors off the list, and sync", 1,
+		SIZE_MAX, TAKES_ALL},
+	{"replace", command_replace, "OLD NEW", "remove and add in one step", 2, 2, TAKES_ALL},
+	{"wait", command_wait, "", "wait until all mirrors on the list are there", 0, 0,
+		TAKES_PRIMARY},
 	{"check", command_check, "VOLUME...", "check volumes for damage, without writing", 1,
-		SIZE_MAX, false},
-	{"ls", command_ls, "VOLUME [PATH]", "list a directory", 1, 2, false},
-	{"cat", command_cat, "VOLUME PATH", "print a file", 2, 2, false},
-	{.name = "list"},
-	{.name = "add"},
-	{.name = "remove"},
-	{.name = "replace"},
-	{.name = "wait"},
+		SIZE_MAX, 0},
+	{"ls", command_ls, "VOLUME [PATH]", "list a directory", 1, 2, 0},
+	{"cat", command_cat, "VOLUME PATH", "print a file", 2, 2, 0},
 };
 
 enum {
 	N_VERBS = sizeof verbs / sizeof verbs[0],
+	N_CLASSES = sizeof((struct options *)0)->last / sizeof((struct options *)0)->last[0],
 	TIMEOUT_MAX = INT_MAX / 1000, /* seconds that fit as milliseconds */
 };
 
@@ -96,26 +106,26 @@ static void print_help(void)
 		"Make the EFI System Partitions of a machine equal to its primary one.\n"
 		"\n"
 		"Verbs:");
-	for (size_t i = 0; i < N_VERBS; i++) {
-		if (verbs[i].run)
-			printf("  %-6s %-13s  %s\n", verbs[i].name, verbs[i].arguments,
-				verbs[i].summary);
-	}
+	for (size_t i = 0; i < N_VERBS; i++)
+		printf("  %-7s %-14s  %s\n", verbs[i].name, verbs[i].arguments, verbs[i].summary);
 	puts("\n"
 		"MIRROR and VOLUME are a partition's block device; an image file with a FAT\n"
 		"volume; a disk or disk image, whose ESP is taken (PATH:N takes partition N); or\n"
-		"PARTUUID=, UUID=, LABEL=, PARTLABEL=.\n"
+		"PARTUUID=, UUID=, LABEL=, PARTLABEL=. Without MIRROR it is all the ESPs on the\n"
+		"list of the primary, /loader/esp-sync.\n"
 		"\n"
-		"Options of sync, diff and status:\n"
-		"      --primary=VOLUME         copy from this volume; it is never written to\n"
+		"Options of verbs that sync:\n"
+		"      --primary=VOLUME         copy from this volume, not from the ESP that was booted\n"
 		"  -n, --dry-run                print what would be done, write nothing\n"
 		"      --manage=PATH            one more directory or file to make equal\n"
 		"      --exclude=PATH           leave this path alone\n"
 		"      --quick                  equal size, times and attributes: equal contents\n"
+		"      --strict                 a mirror that is missing is an error\n"
 		"      --force                  override a refusal that is said to be overridable\n"
 		"\n"
 		"Options:\n"
-		"      --timeout=SEC            wait so long for another run to finish\n"
+		"      --disk=PATH              look for partitions on this disk or image only\n"
+		"      --timeout=SEC            wait so long for another run, or for mirrors\n"
 		"      --json=pretty|short|off  print JSON\n"
 		"  -q, --quiet                  print failures only\n"
 		"  -v, --verbose                print more\n"
@@ -124,14 +134,17 @@ static void print_help(void)
 		"      --version                print the version\n"
 		"\n"
 		"Exit status: 0 done; 1 differences, or harmless findings; 2 usage; 3 the primary\n"
-		"is unusable; 4 a mirror was refused or failed, a volume is damaged or\n"
-		"unreadable. SIGINT, SIGTERM and SIGHUP end a sync at its next safe point.");
+		"or its list is unusable; 4 a mirror was refused or failed, a volume is damaged or\n"
+		"unreadable; 5 a mirror is missing (wait, --strict). SIGINT, SIGTERM and SIGHUP\n"
+		"end a sync at its next safe point.");
 }
 
 /* ---- options ---- */
 
 enum option_value {
 	OPTION_PRIMARY = 256, /* past every short option */
+	OPTION_DISK,
+	OPTION_STRICT,
 	OPTION_MANAGE,
 	OPTION_EXCLUDE,
 	OPTION_QUICK,
@@ -144,6 +157,8 @@ enum option_value {
 
 static const struct option long_options[] = {
 	{"primary", required_argument, NULL, OPTION_PRIMARY},
+	{"disk", required_argument, NULL, OPTION_DISK},
+	{"strict", no_argument, NULL, OPTION_STRICT},
 	{"dry-run", no_argument, NULL, 'n'},
 	{"manage", required_argument, NULL, OPTION_MANAGE},
 	{"exclude", required_argument, NULL, OPTION_EXCLUDE},
@@ -248,41 +263,57 @@ static int refuse_missing_argument(void)
 	return STATUS_USAGE;
 }
 
-/* The options that mean nothing to check, ls and cat. Returns whether @value was one. */
-static bool take_sync_option(struct options *options, int value)
+/* The options that only some verbs understand. Returns a bit of enum option_class, or 0. */
+static unsigned take_class_option(struct options *options, int value)
 {
 	switch (value) {
 	case OPTION_PRIMARY:
 		options->primary = optarg;
-		break;
-	case OPTION_MANAGE:
-		options->managed[options->n_managed++] = optarg;
-		break;
-	case OPTION_EXCLUDE:
-		options->excluded[options->n_excluded++] = optarg;
-		break;
-	case OPTION_QUICK:
-		options->sync_flags |= FES_SYNC_QUICK;
-		break;
-	case OPTION_FORCE:
-		options->sync_flags |= FES_SYNC_FORCE;
-		break;
+		return 1 << OPTIONS_PRIMARY;
 	case 'n':
 		options->sync_flags |= FES_SYNC_DRY_RUN;
-		break;
+		return 1 << OPTIONS_DRY_RUN;
+	case OPTION_MANAGE:
+		options->managed[options->n_managed++] = optarg;
+		return 1 << OPTIONS_COPY;
+	case OPTION_EXCLUDE:
+		options->excluded[options->n_excluded++] = optarg;
+		return 1 << OPTIONS_COPY;
+	case OPTION_QUICK:
+		options->sync_flags |= FES_SYNC_QUICK;
+		return 1 << OPTIONS_COPY;
+	case OPTION_FORCE:
+		options->sync_flags |= FES_SYNC_FORCE;
+		return 1 << OPTIONS_COPY;
+	case OPTION_STRICT:
+		options->strict = true;
+		return 1 << OPTIONS_STRICT;
 	default:
-		return false;
+		return 0;
 	}
-	options->sync_option = option_name(value);
-	return true;
+}
+
+static void note_option(struct options *options, unsigned class, int value)
+{
+	options->given |= class;
+	for (size_t i = 0; i < N_CLASSES; i++)
+		if (class & 1U << i)
+			options->last[i] = option_name(value);
 }
 
 static int take_option(struct options *options, int value, char **argv)
 {
-	if (take_sync_option(options, value))
+	unsigned class = take_class_option(options, value);
+
+	if (class) {
+		note_option(options, class, value);
 		return GO_ON;
+	}
 
 	switch (value) {
+	case OPTION_DISK:
+		options->disks[options->n_disks++] = optarg;
+		return GO_ON;
 	case OPTION_TIMEOUT:
 		return take_timeout(options, optarg);
 	case OPTION_JSON:
@@ -331,7 +362,8 @@ static int init_options(struct options *options, int argc)
 
 	options->managed = calloc(n, sizeof *options->managed);
 	options->excluded = calloc(n, sizeof *options->excluded);
-	if (!options->managed || !options->excluded)
+	options->disks = calloc(n, sizeof *options->disks);
+	if (!options->managed || !options->excluded || !options->disks)
 		return -ENOMEM;
 	return 0;
 }
@@ -340,6 +372,7 @@ static void free_options(struct options *options)
 {
 	free(options->managed);
 	free(options->excluded);
+	free(options->disks);
 }
 
 /* ---- verbs ---- */
@@ -354,18 +387,25 @@ static const struct verb *find_verb(const char *word)
 	return NULL;
 }
 
+/* An option that was given and means nothing to @verb, or NULL. */
+static const char *stray_option(const struct verb *verb, const struct options *options)
+{
+	for (size_t i = 0; i < N_CLASSES; i++)
+		if (options->given & ~verb->options & 1U << i)
+			return options->last[i];
+	return NULL;
+}
+
 /* Returns GO_ON, or STATUS_USAGE after having said why. */
 static int check_usage(const struct verb *verb, const struct options *options, size_t n_args)
 {
-	if (!verb->run)
-		complain("the verb '%s' is not known (a file of this name is written ./%s)",
-			verb->name, verb->name);
-	else if (!verb->syncs && options->sync_option)
-		complain("option '--%s' is not known to %s", options->sync_option, verb->name);
-	else if (verb->syncs && !options->primary)
-		complain("no primary: name the volume to copy from with --primary=VOLUME");
+	const char *stray = stray_option(verb, options);
+
+	if (stray)
+		complain("option '--%s' is not known to %s", stray, verb->name);
 	else if (n_args < verb->min_args || n_args > verb->max_args)
-		complain("usage: fatespsync [OPTION...] %s %s", verb->name, verb->arguments);
+		complain("usage: fatespsync [OPTION...] %s%s%s", verb->name,
+			*verb->arguments ? " " : "", verb->arguments);
 	else if (verb->run == command_cat && options->style.json != REPORT_JSON_OFF)
 		complain("cat prints the bytes of the file, not JSON");
 	else
@@ -373,6 +413,19 @@ static int check_usage(const struct verb *verb, const struct options *options, s
 
 	suggest_help();
 	return STATUS_USAGE;
+}
+
+/* For tests: a root with a /sys and a /proc of its own. */
+static int configure_context(struct fes_context *context, const struct options *options)
+{
+	const char *root = secure_getenv("FATESPSYNC_ROOT");
+	int r = root ? fes_set_root(context, root) : 0;
+
+	if (options->has_timeout)
+		fes_set_timeout(context, options->timeout);
+	for (size_t i = 0; r == 0 && i < options->n_disks; i++)
+		r = fes_add_disk(context, options->disks[i]);
+	return r;
 }
 
 static int run_verb(const struct verb *verb, struct options *options, char **args,
@@ -384,11 +437,11 @@ static int run_verb(const struct verb *verb, struct options *options, char **arg
 
 	r = fes_new(&command.context);
 	if (r == 0)
+		r = configure_context(command.context, options);
+	if (r == 0)
 		r = report_new(&options->style, &command.report);
 	if (r == 0) {
 		fes_set_log(command.context, print_message, &options->style);
-		if (options->has_timeout)
-			fes_set_timeout(command.context, options->timeout);
 		status = verb->run(&command);
 		r = report_finish(command.report);
 	}

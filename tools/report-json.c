@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "tools/report-esps.h"
 #include "tools/report-json.h"
 #include "tools/text.h"
 
@@ -121,6 +122,8 @@ static const char *state_word(enum fes_mirror_state state)
 		return "refused";
 	case FES_MIRROR_FAILED:
 		return "failed";
+	case FES_MIRROR_MISSING:
+		return "missing";
 	}
 	return "unknown";
 }
@@ -161,6 +164,17 @@ static void append_change(struct report *report, json_t *array, const struct fes
 		set_integer(report, object, "size", fes_change_get_size(change));
 }
 
+/* Whether it could be booted from, and what it lacks for that. */
+static void set_boots(struct report *report, json_t *object, const struct fes_mirror *mirror)
+{
+	const char *lacking = fes_mirror_get_lacking(mirror);
+
+	if (!lacking)
+		return;
+	set(report, object, "boots", json_boolean(!*lacking));
+	set_text_unless_empty(report, object, "lacking", lacking);
+}
+
 static void append_mirror(struct report *report, json_t *array, const struct fes_mirror *mirror,
 	enum report_verb verb)
 {
@@ -172,6 +186,7 @@ static void append_mirror(struct report *report, json_t *array, const struct fes
 	set_volume(report, object, "volume", fes_mirror_get_volume(mirror));
 	set_text(report, object, "state", state_word(report_mirror_state(mirror, verb)));
 	set_text(report, object, "message", fes_mirror_get_message(mirror));
+	set_boots(report, object, mirror);
 
 	changes = set_child(report, object, "changes", json_array());
 	for (size_t i = 0; i < n_changes; i++)
@@ -180,6 +195,17 @@ static void append_mirror(struct report *report, json_t *array, const struct fes
 	set_integer(report, object, "bytesWritten", fes_mirror_get_bytes_written(mirror));
 	set_integer(report, object, "writes", fes_mirror_get_writes(mirror));
 	set_integer(report, object, "barriers", fes_mirror_get_barriers(mirror));
+}
+
+static void set_list(struct report *report, const struct fes_sync *sync)
+{
+	struct json_report *json = json_report_of(report);
+	json_t *list = set_child(report, json->root, "list", json_array());
+	const char *uuid;
+
+	for (size_t i = 0; (uuid = fes_sync_get_listed(sync, i)); i++)
+		append(report, list, json_string(uuid));
+	set(report, json->root, "listChanged", json_boolean(fes_sync_list_changed(sync)));
 }
 
 static void json_sync_failed(struct report *report, const struct fes_sync *sync, int exit_status)
@@ -202,7 +228,56 @@ static void json_sync(struct report *report, const struct fes_sync *sync, enum r
 	mirrors = set_child(report, json->root, "mirrors", json_array());
 	for (size_t i = 0; i < n_mirrors; i++)
 		append_mirror(report, mirrors, fes_sync_get_mirror(sync, i), verb);
+	set_list(report, sync);
 	set_integer(report, json->root, "exitStatus", (uint64_t)exit_status);
+}
+
+/* ---- list, wait ---- */
+
+static void append_esp(struct report *report, json_t *array, const struct fes_esp *esp)
+{
+	json_t *object = append_object(report, array);
+
+	set_text(report, object, "device", fes_esp_get_name(esp));
+	set_text(report, object, "type", report_esp_kind(esp));
+	set_text(report, object, "role", report_esp_role(esp));
+	set(report, object, "missing", json_boolean(!fes_esp_get_name(esp)));
+	set_text(report, object, "partUuid", fes_esp_get_partuuid(esp));
+	if (fes_esp_get_name(esp))
+		set_integer(report, object, "partitionSize", fes_esp_get_size(esp));
+	set_volume(report, object, "volume", fes_esp_get_volume(esp));
+	set_text(report, object, "mountedAt", fes_esp_get_mount(esp));
+	set_text(report, object, "message", fes_esp_get_message(esp));
+}
+
+static void json_esps(struct report *report, const struct fes_esps *esps)
+{
+	json_t *array = set_child(report, json_report_of(report)->root, "esps", json_array());
+	const struct fes_esp *esp;
+
+	for (size_t i = 0; (esp = fes_esps_get(esps, i)); i++)
+		append_esp(report, array, esp);
+}
+
+static json_t *missing_list(struct report *report)
+{
+	struct json_report *json = json_report_of(report);
+
+	if (!json->list)
+		json->list = set_child(report, json->root, "missing", json_array());
+	return json->list;
+}
+
+static void json_missing(struct report *report, const char *partuuid)
+{
+	append(report, missing_list(report), partuuid ? json_string(partuuid) : json_null());
+}
+
+static void json_wait_end(struct report *report, unsigned seconds, int exit_status)
+{
+	(void)missing_list(report);
+	set_integer(report, json_report_of(report)->root, "timeout", seconds);
+	set_integer(report, json_report_of(report)->root, "exitStatus", (uint64_t)exit_status);
 }
 
 /* ---- check ---- */
@@ -313,6 +388,9 @@ static void json_free(struct report *report)
 static const struct report_ops json_ops = {
 	.sync_failed = json_sync_failed,
 	.sync = json_sync,
+	.esps = json_esps,
+	.missing = json_missing,
+	.wait_end = json_wait_end,
 	.check_begin = json_check_begin,
 	.check_finding = json_check_finding,
 	.check_end = json_check_end,

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tools/report-esps.h"
 #include "tools/report-json.h"
 #include "tools/report.h"
 #include "tools/text.h"
@@ -207,6 +208,9 @@ static void put_headline(const struct fes_mirror *mirror)
 	case FES_MIRROR_FAILED:
 		fputs("failed", stdout);
 		break;
+	case FES_MIRROR_MISSING:
+		fputs("missing", stdout);
+		break;
 	}
 	putchar('\n');
 }
@@ -306,8 +310,20 @@ static void put_state(const struct fes_mirror *mirror)
 	case FES_MIRROR_FAILED:
 		put_reason("failed", mirror);
 		break;
+	case FES_MIRROR_MISSING:
+		fputs("missing", stdout);
+		break;
 	}
 	putchar('\n');
+}
+
+static void put_boots(const struct fes_mirror *mirror)
+{
+	const char *lacking = fes_mirror_get_lacking(mirror);
+
+	if (!lacking)
+		return;
+	printf("  %-9s %s%s\n", "boots", *lacking ? "no: " : "yes", lacking);
 }
 
 static void put_role(const char *role, const char *name)
@@ -332,6 +348,20 @@ static void put_mirror_status(const struct fes_mirror *mirror)
 	if (volume)
 		put_volume(volume);
 	put_state(mirror);
+	put_boots(mirror);
+}
+
+static void put_list_change(const struct fes_sync *sync, enum report_verb verb)
+{
+	uint64_t n = 0;
+
+	if (!fes_sync_list_changed(sync))
+		return;
+	while (fes_sync_get_listed(sync, n))
+		n++;
+	text_put(stdout, fes_volume_get_name(fes_sync_get_primary(sync)));
+	printf(": the list %s %" PRIu64 " ESP%s\n", verb == REPORT_SYNC ? "now holds" : "would hold",
+		n, plural(n));
 }
 
 /* ---- the functions of report.h ---- */
@@ -355,6 +385,8 @@ static void text_sync(struct report *report, const struct fes_sync *sync, enum r
 
 	if (verb == REPORT_STATUS)
 		put_primary_status(fes_sync_get_primary(sync));
+	else if (!report->style.no_legend)
+		put_list_change(sync, verb);
 
 	for (size_t i = 0; i < n_mirrors; i++) {
 		const struct fes_mirror *mirror = fes_sync_get_mirror(sync, i);
@@ -364,6 +396,29 @@ static void text_sync(struct report *report, const struct fes_sync *sync, enum r
 		else
 			put_mirror(&report->style, mirror);
 	}
+}
+
+static void text_esps(struct report *report, const struct fes_esps *esps)
+{
+	report_esps_print(&report->style, esps);
+}
+
+static void text_missing(struct report *report, const char *partuuid)
+{
+	if (report->style.quiet)
+		return;
+	if (partuuid)
+		printf("PARTUUID=%s: missing\n", partuuid);
+	else
+		puts("the primary: missing");
+}
+
+static void text_wait_end(struct report *report, unsigned seconds, int exit_status)
+{
+	/* What is missing was printed; what else is wrong stands on stderr. */
+	(void)report;
+	(void)seconds;
+	(void)exit_status;
 }
 
 static void text_check_begin(struct report *report, const char *spec,
@@ -491,6 +546,9 @@ static void text_free(struct report *report)
 static const struct report_ops text_ops = {
 	.sync_failed = text_sync_failed,
 	.sync = text_sync,
+	.esps = text_esps,
+	.missing = text_missing,
+	.wait_end = text_wait_end,
 	.check_begin = text_check_begin,
 	.check_finding = text_check_finding,
 	.check_end = text_check_end,

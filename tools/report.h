@@ -47,6 +47,12 @@ struct report_ops {
 	void (*sync)(struct report *report, const struct fes_sync *sync, enum report_verb verb,
 		int exit_status);
 
+	void (*esps)(struct report *report, const struct fes_esps *esps);
+
+	/* For each that is still missing, NULL: the primary; then the end. */
+	void (*missing)(struct report *report, const char *partuuid);
+	void (*wait_end)(struct report *report, unsigned seconds, int exit_status);
+
 	/* For each volume: begin, its findings, end. @volume is NULL when it was not opened. */
 	void (*check_begin)(struct report *report, const char *spec,
 		const struct fes_volume *volume);

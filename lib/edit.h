@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* Changes of the list: add, remove, replace. Private to lib/. */
+
+#include "lib/sync.h"
+
+/*
+ * Check sync->edits and, unless this is a dry run or one of them is refused, change the list on the
+ * primary; sync->list is the new one then. An edit that is refused becomes a mirror with the reason, and
+ * the list stays; then sync->edit_refused is set.
+ *
+ * Returns 0, or an error that keeps the primary's list from being changed; reported.
+ */
+int fes_edit_list(struct fes_sync *sync);
+
+/* After the sync: if an ESP that was put on the list could not be synced, the old list comes back. */
+int fes_edit_settle(struct fes_sync *sync);
+
+/* Free the edits. */
+void fes_edits_done(struct fes_sync *sync);

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <config.h>
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "lib/list.h"
+#include "lib/listfile.h"
+#include "lib/liststore.h"
+#include "lib/mounts.h"
+#include "lib/primary.h"
+
+/* The way of a new list to the primary: through its mount, or past all mounts. */
+
+struct store {
+	struct fes_context *context;
+	const struct fes_spec *spec;
+	const char *expected; /* what stands there, NULL: no list */
+	const char *text;     /* what shall; NULL: no list */
+};
+
+static void log_error(void *userdata, const char *message)
+{
+	fes_log(userdata, FES_LOG_ERROR, "%s", message);
+}
+
+/* Somebody else may have changed it since it was read. The disk is locked now. */
+static int require_expected(const struct store *store, struct fes_volume *volume)
+{
+	struct fes_list list = {0};
+	char *text = NULL;
+	size_t len;
+	bool same;
+	int r = fes_listfile_read(volume, &list);
+
+	if (r == 0)
+		r = fes_list_format(&list, &text, &len);
+	fes_list_done(&list);
+	if (r < 0 && r != -ENOENT)
+		return r;
+	same = text && store->expected ? strcmp(text, store->expected) == 0 :
+					 !text && !store->expected;
+	free(text);
+	if (same)
+		return 0;
+	fes_volume_report(volume, "its list was changed by somebody else meanwhile; run again");
+	return -ESTALE;
+}
+
+static int write_mounted(const struct store *store, struct fes_volume *volume)
+{
+	const char *root = fes_host_root(&store->context->host);
+	char *path;
+	int r;
+
+	if (!volume->mount_path) {
+		fes_volume_report(volume,
+			"its list cannot be changed: it is mounted or in use, but not where this process could see it");
+		return -EBUSY;
+	}
+	if (asprintf(&path, "%s%s", root, volume->mount_path) < 0)
+		return -ENOMEM;
+	r = fes_listfile_write_mounted(path, volume->mount_device, store->text, strlen(store->text),
+		log_error, store->context);
+	free(path);
+	return r;
+}
+
+static int write_volume(const struct store *store)
+{
+	struct fat_check_result check;
+	struct fes_volume *volume;
+	int r = fes_volume_open_spec(store->context, store->spec, FES_OPEN_WRITE, &volume, NULL);
+
+	if (r < 0)
+		return r;
+	r = fes_volume_require_sound(volume, &check);
+	if (r == 0)
+		r = fes_listfile_write_volume(volume, store->text, strlen(store->text));
+	fes_volume_close(volume);
+	return r;
+}
+
+static int store_locked(const struct store *store)
+{
+	struct fes_volume *volume;
+	bool shared;
+	int r = fes_primary_open(store->context, store->spec, &volume);
+
+	if (r < 0)
+		return r;
+	shared = volume->shared;
+	r = require_expected(store, volume);
+	if (r == 0 && shared)
+		r = write_mounted(store, volume);
+	fes_volume_close(volume);
+	return r < 0 || shared ? r : write_volume(store);
+}
+
+int fes_list_store(struct fes_context *context, const struct fes_spec *spec,
+	const char *expected, const char *text)
+{
+	struct store store = {context, spec, expected, text};
+	int lock = fes_lock_wait(context, spec->lock_path, true), r;
+
+	if (lock < 0) {
+		if (lock != -ECANCELED)
+			fes_log(context, FES_LOG_ERROR,
+				"%s: its list cannot be changed: %s cannot be locked: %s",
+				spec->name, spec->lock_path, strerror(-lock));
+		return lock;
+	}
+	r = store_locked(&store);
+	(void)close(lock);
+	return r;
+}

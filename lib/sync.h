@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* What the parts of a run share: sync.c (rounds), listed.c (mirrors from the list). */
+
+#include "lib/internal.h"
+#include "lib/list.h"
+
+/* A change of the list: @old goes, @new comes; each may be NULL, but not both. */
+struct fes_edit {
+	char *old, *new;
+	char *old_uuid, *new_uuid; /* once they are known */
+};
+
+/* A whole run: the primary, then every mirror in a thread of its own. */
+struct fes_sync {
+	struct fes_context *context;
+	char *primary_text;  /* NULL: to be found */
+	bool primary_given;  /* by the user */
+	struct fes_spec primary_spec;
+	struct fes_volume *primary;
+	struct fes_tree *tree; /* of the primary */
+	struct fes_managed managed;
+	struct fes_list list;  /* the primary's; empty when it has none */
+	struct fes_edit *edits;
+	size_t n_edits;
+	bool edit_refused;
+	bool list_changed;     /* dry run: would be */
+	char *old_list;        /* its text before it was changed; NULL: there was none */
+	unsigned flags;
+	struct fes_mirror *mirrors;
+	size_t n_mirrors;
+	bool mirrors_given; /* by the user: the list does not matter */
+	struct fes_resolver *resolver; /* while it runs */
+	struct fes_locks locks;
+	unsigned restarts; /* how often the primary was read anew, because it changed */
+	int read_error;    /* of the primary's files */
+	bool began;        /* the primary was read */
+	bool ran;
+};
+
+/* One more mirror; @listed: if it is not there it is missing, not refused. 0 or -ENOMEM. */
+int fes_sync_push_mirror(struct fes_sync *sync, const char *spec, bool listed);
+
+/* ---- default.c ---- */
+
+/*
+ * The primary when none is named: the ESP that firmware started the boot loader from, or where that
+ * is not known the one that is mounted at /efi, /boot or /boot/efi. *@ret can be resolved; free() it.
+ *
+ * Returns 0, -ENOENT (neither is there), -ENOMEM, or an errno of reading the variable; reported.
+ */
+int fes_find_default_primary(struct fes_context *context, char **ret);
+
+/* The mount point of those where system tools look for the ESP that @seen is mounted at, or NULL. */
+const char *fes_find_usual_mount(struct fes_context *context, const struct fes_seen *seen);
+
+/* ---- listed.c ---- */
+
+/*
+ * Read the primary's list into sync->list. Returns 0 (also when there is none), -EBADMSG (it is
+ * unusable), or an error of fes_volume_open(); reported.
+ */
+int fes_sync_read_list(struct fes_sync *sync);
+
+/* Whether the primary is on its own list: 0 or -ENOKEY, reported. */
+int fes_sync_require_listed(struct fes_sync *sync);
+
+/*
+ * Take over what it says: more paths to manage and exclude, and the mirrors unless the user named some.
+ *
+ * Returns 0, -ENOTUNIQ (two ESPs claim to be the primary), -ENOKEY (the primary is not on its list) or
+ * -ENOMEM; reported.
+ */
+int fes_sync_take_list(struct fes_sync *sync);
+
+/* Find out which volume is the primary. 0 or an error, reported. */
+int fes_sync_find_primary(struct fes_sync *sync);
