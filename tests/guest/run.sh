@@ -378,7 +378,8 @@ PRIMARY_UUID=a0000000-0000-4000-8000-00000000000f
 N_OK=0 N_FAIL=0
 
 make_initrd
-for name in "${@:-explicit}"; do
+(($# > 0)) || set -- explicit mounted alone
+for name; do
 	rm -f "$LOGS/$name.log" "$LOGS/$name-console.log"
 	echo "boot: $name"
 	"boot_$name"
