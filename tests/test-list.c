@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "lib/list.h"
+#include "tests/faults-wrap.h"
 
 #define A "3f2504e0-4f89-41d3-9a0c-0305e82c3301"
 #define B "6f9619ff-8b86-d011-b42d-00c04fc964ff"
@@ -429,6 +430,64 @@ START_TEST(test_a_list_does_not_grow_beyond_what_is_read)
 }
 END_TEST
 
+/* ---- without memory ---- */
+
+/* The one that the calls below are made on, and its text. */
+static struct fes_list victim;
+static const char victim_text[] = "# x\n" A "\nmanage /x\n" B;
+
+static int try_parsing(void)
+{
+	struct fes_list list;
+	int r = parse_bytes(victim_text, strlen(victim_text), &list);
+
+	if (r == 0)
+		fes_list_done(&list);
+	return r;
+}
+
+static int try_adding(void)
+{
+	return fes_list_add(&victim, C);
+}
+
+static int try_replacing(void)
+{
+	return fes_list_replace(&victim, A, MBR);
+}
+
+static int try_formatting(void)
+{
+	char *text;
+	size_t len;
+	int r = fes_list_format(&victim, &text, &len);
+
+	if (r == 0)
+		free(text);
+	return r;
+}
+
+START_TEST(test_without_memory_nothing_changes)
+{
+	static int (*const tries[])(void) = {
+		try_parsing, try_adding, try_replacing, try_formatting};
+	uint64_t nth = 1;
+	int r;
+
+	victim = parse(victim_text);
+	do {
+		wrap_fault = (struct wrap_fault){.calls = WRAP_MEMORY, .nth = nth++};
+		r = tries[_i]();
+		wrap_fault.calls = 0;
+		ck_assert_int_eq(r, wrap_fault.n_fired > 0 ? -ENOMEM : 0);
+		if (r < 0)
+			expect_text(&victim, victim_text);
+	} while (r < 0);
+	ck_assert_uint_gt(nth, 2); /* at least one failed */
+	fes_list_done(&victim);
+}
+END_TEST
+
 /* ---- whatever the bytes ---- */
 
 static uint32_t draw(uint64_t *state, uint32_t n)
@@ -564,6 +623,7 @@ int main(void)
 
 	for (size_t i = 0; i < COUNT(tests); i++)
 		tcase_add_test(tc, tests[i]);
+	tcase_add_loop_test(tc, test_without_memory_nothing_changes, 0, 4);
 	suite_add_tcase(suite, tc);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_ENV);

@@ -12,6 +12,7 @@
 #include <sys/sysmacros.h>
 
 #include "lib/mounts.h"
+#include "tests/faults-wrap.h"
 #include "tests/scratch.h"
 
 #define ESP makedev(8, 1)
@@ -156,6 +157,24 @@ START_TEST(test_a_mountinfo_that_cannot_be_read_is_an_error)
 	scratch_make_folder(&root, "/proc/self/mountinfo");
 	ck_assert_int_eq(fes_mounts_read(root.path, 0, &mounts), -EISDIR);
 	ck_assert_ptr_null(mounts.mounts);
+}
+END_TEST
+
+START_TEST(test_without_memory_nothing_is_read)
+{
+	uint64_t nth = 1;
+	int r;
+
+	scratch_write_text(&root, "/proc/self/mountinfo",
+		"36 35 8:1 / /a rw - vfat /dev/sda1 rw\n36 35 8:2 / /b rw - vfat /dev/sda2 rw\n");
+	do {
+		wrap_fault = (struct wrap_fault){.calls = WRAP_MEMORY, .nth = nth++};
+		r = fes_mounts_read(root.path, 0, &mounts);
+		wrap_fault.calls = 0;
+		ck_assert_int_eq(r, wrap_fault.n_fired > 0 ? -ENOMEM : 0);
+		ck_assert_uint_eq(mounts.n, r < 0 ? 0 : 2);
+	} while (r < 0);
+	ck_assert_uint_gt(nth, 8);
 }
 END_TEST
 
@@ -413,6 +432,7 @@ int main(void)
 		test_nothing_mounted_is_no_error,
 		test_another_process_is_asked_by_its_number,
 		test_a_mountinfo_that_cannot_be_read_is_an_error,
+		test_without_memory_nothing_is_read,
 		test_a_real_system_is_understood,
 		test_the_last_mount_at_a_path_is_what_one_sees,
 		test_an_autofs_is_not_what_one_sees,
