@@ -251,9 +251,8 @@ const struct fes_mount *fes_mounts_of(const struct fes_mounts *mounts, dev_t dev
 	for (size_t i = 0; i < mounts->n; i++) {
 		const struct fes_mount *mount = &mounts->mounts[i];
 
-		if (mount->device != device || strcmp(mount->type, "autofs") == 0)
-			continue;
-		if (!best || rate(mounts, mount) > rate(mounts, best))
+		if (mount->device == device &&
+			(!best || rate(mounts, mount) > rate(mounts, best)))
 			best = mount;
 	}
 	return best;
