@@ -61,7 +61,7 @@ static void report_line(void *userdata, const char *message)
 static int parse_file(struct fes_volume *volume, const struct fat_entry *entry,
 	struct fes_list *ret)
 {
-	size_t room = (entry->size / 4096 + 1) * 4096; /* whole sectors of any size */
+	size_t room = ((size_t)entry->size / 4096 + 1) * 4096; /* whole sectors of any size */
 	struct fat_file *file;
 	char *text;
 	int64_t n;
@@ -88,7 +88,8 @@ int fes_listfile_read(struct fes_volume *volume, struct fes_list *ret)
 	if (r <= 0)
 		return r < 0 ? r : -ENOENT;
 	if (file.size > FES_LIST_MAX) {
-		fes_volume_report(volume, "%s: %" PRIu32 " bytes are too many for a list, which has %d at most",
+		fes_volume_report(volume,
+			"%s: %" PRIu32 " bytes are too many for a list, which has %d at most",
 			file_path, file.size, FES_LIST_MAX);
 		return -EBADMSG;
 	}
@@ -187,11 +188,11 @@ static void set_times(struct fat_short_slot *slot)
 	int seconds = tm.tm_sec < 59 ? tm.tm_sec : 59; /* a leap second has no place */
 	le16_t date = le16_of((uint16_t)((tm.tm_year - 80) << 9 | (tm.tm_mon + 1) << 5 |
 		tm.tm_mday));
-	le16_t time = le16_of((uint16_t)(tm.tm_hour << 11 | tm.tm_min << 5 | seconds / 2));
+	le16_t hour = le16_of((uint16_t)(tm.tm_hour << 11 | tm.tm_min << 5 | seconds / 2));
 
 	slot->create_centis = (uint8_t)(seconds % 2 * 100);
 	slot->create_date = slot->access_date = slot->write_date = date;
-	slot->create_time = slot->write_time = time;
+	slot->create_time = slot->write_time = hour;
 }
 
 /* Short names, which the case flag shows in lower case: no long name is needed. */

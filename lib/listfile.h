@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* The list as a file: /loader/esp-sync on a volume, or on one that is mounted. Private to lib/. */
+/* The list as a file: /loader/esp-sync on a volume. Private to lib/. */
 
 #include <stddef.h>
-#include <sys/types.h>
 
 struct fes_list;
 struct fes_volume;
@@ -29,8 +28,8 @@ int fes_listfile_read(struct fes_volume *volume, struct fes_list *ret);
  * that changes nothing else. An entry that is there keeps its name and attributes; a missing
  * /loader is made.
  *
- * All is reported but -ENOMEM and -ECANCELED. Returns 0, after which the volume must be checked
- * anew before it is changed again; or, with the list as it was,
+ * All is reported but -EFBIG, -ENOMEM and -ECANCELED. Returns 0, after which the volume must be
+ * checked anew before it is changed again; or, with the list as it was,
  *   -EFBIG      more than FES_LIST_MAX bytes
  *   -ENOTDIR    /loader is a file
  *   -EISDIR     the list is a directory
@@ -41,17 +40,3 @@ int fes_listfile_read(struct fes_volume *volume, struct fes_list *ret);
  * volume can only be closed.
  */
 int fes_listfile_write_volume(struct fes_volume *volume, const char *text, size_t len);
-
-/*
- * Make @text the list of the file system mounted at @mount_path: under another name first, then in
- * the place of the old one, and on the disk when this returns. A missing loader/ is made.
- *
- * @device is what has to be mounted there: something else may cover it by now. @report gets one
- * message for every failure: what, where, why and what to do.
- *
- * Returns 0, or an errno of the system call that failed, -EROFS, -ENOSPC and -EACCES among them;
- * -ENODEV when something else is mounted there. The list is as it was, but for an error of the very
- * last step, which brings the new name to the disk; then the message says so.
- */
-int fes_listfile_write_mounted(const char *mount_path, dev_t device, const char *text, size_t len,
-	void (*report)(void *userdata, const char *message), void *userdata);
