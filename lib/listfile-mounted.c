@@ -44,7 +44,9 @@ static const char *advice(int error)
 	case EROFS:
 		return "remount it for writing ('mount -o remount,rw')";
 	case ENOSPC:
-		return "remove something from it";
+		return "remove something from that volume";
+	case ENODEV:
+		return "something else is mounted over it; unmount that";
 	case EACCES:
 	case EPERM:
 		return "run this as root";

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* The list as a file: /loader/esp-sync on a volume. Private to lib/. */
+/* The list as a file: /loader/esp-sync on a volume, or on one that is mounted. Private to lib/. */
 
 #include <stddef.h>
+#include <sys/types.h>
 
 struct fes_list;
 struct fes_volume;
@@ -40,3 +41,17 @@ int fes_listfile_read(struct fes_volume *volume, struct fes_list *ret);
  * volume can only be closed.
  */
 int fes_listfile_write_volume(struct fes_volume *volume, const char *text, size_t len);
+
+/*
+ * Make @text the list of the file system mounted at @mount_path: under another name first, then in
+ * the place of the old one, and on the disk when this returns. A missing loader/ is made.
+ *
+ * @device is what has to be mounted there: something else may cover it by now. @report gets one
+ * message for every failure: what, where, why and what to do.
+ *
+ * Returns 0, or an errno of the system call that failed, -EROFS, -ENOSPC and -EACCES among them;
+ * -ENODEV when something else is mounted there. The list is as it was, but for an error of the very
+ * last step, which brings the new name to the disk; then the message says so.
+ */
+int fes_listfile_write_mounted(const char *mount_path, dev_t device, const char *text, size_t len,
+	void (*report)(void *userdata, const char *message), void *userdata);
