@@ -135,6 +135,7 @@ void *blkdev_buffer_new(size_t len);
 enum blkdev_flags {
 	BLKDEV_WRITABLE = 1 << 0, /* of a block device: claims it, too */
 	BLKDEV_CLAIM = 1 << 1,    /* nobody can mount the block device meanwhile; nothing for a file */
+	BLKDEV_PROBE = 1 << 2,    /* to find out whether it could be written: -EROFS as if it were */
 };
 
 /*
@@ -143,7 +144,7 @@ enum blkdev_flags {
  *
  * Returns 0, or
  *   -EBUSY    (to claim) a block device that is mounted or held by md, dm, ...
- *   -EROFS    for writing: write-protected device, or a file without any write permission bit
+ *   -EROFS    for writing, or probing: write-protected device, or a file without any write permission bit
  *   -EISDIR   a directory
  *   -ENODEV   neither file nor block device
  *   -ERANGE   the part lies (partly) outside

@@ -394,7 +394,7 @@ static int measure(struct opened *opened, bool writable)
 /* On success the caller closes ret->fd. */
 static int open_node(const char *path, unsigned flags, struct opened *ret)
 {
-	bool writable = flags & BLKDEV_WRITABLE;
+	bool writable = flags & BLKDEV_WRITABLE, written = flags & (BLKDEV_WRITABLE | BLKDEV_PROBE);
 	struct opened opened = {.fd = -1};
 	struct stat st;
 	int r;
@@ -402,7 +402,7 @@ static int open_node(const char *path, unsigned flags, struct opened *ret)
 	/* Looked at first: opening a FIFO waits, opening some devices does things. */
 	if (stat(path, &st) < 0)
 		return last_error();
-	r = check_type(&st, writable);
+	r = check_type(&st, written);
 	if (r < 0)
 		return r;
 
@@ -418,7 +418,7 @@ static int open_node(const char *path, unsigned flags, struct opened *ret)
 	else if (!same_node(&st, &opened.st))
 		r = -ENODEV;
 	else
-		r = measure(&opened, writable);
+		r = measure(&opened, written);
 	if (r < 0) {
 		(void)close(opened.fd);
 		return r;

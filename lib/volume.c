@@ -218,8 +218,9 @@ static unsigned flags_of(enum fes_open_mode mode)
 	case FES_OPEN_READ:
 		return 0;
 	case FES_OPEN_SHARED:
-	case FES_OPEN_PROBE:
 		return BLKDEV_CLAIM;
+	case FES_OPEN_PROBE:
+		return BLKDEV_CLAIM | BLKDEV_PROBE;
 	case FES_OPEN_WRITE:
 		return BLKDEV_WRITABLE;
 	}

@@ -375,6 +375,7 @@ START_TEST(test_a_file_without_write_permission_is_read_only_even_for_root)
 
 	ck_assert_int_eq(chmod(image, 0444), 0);
 	ck_assert_int_eq(blkdev_open_path(image, BLKDEV_WRITABLE, 0, 0, &dev), -EROFS);
+	ck_assert_int_eq(blkdev_open_path(image, BLKDEV_PROBE, 0, 0, &dev), -EROFS);
 	ck_assert_ptr_null(dev);
 	blkdev_close(open_image(0, 0, 0));
 }
@@ -726,6 +727,7 @@ START_TEST(test_a_write_protected_block_device_is_refused_for_writing)
 	if (!attach_loop(true))
 		return;
 	ck_assert_int_eq(blkdev_open_path(loop_path, BLKDEV_WRITABLE, 0, 0, &dev), -EROFS);
+	ck_assert_int_eq(blkdev_open_path(loop_path, BLKDEV_PROBE, 0, 0, &dev), -EROFS);
 	ck_assert_int_eq(blkdev_open_path(loop_path, 0, 0, 0, &dev), 0);
 	blkdev_close(dev);
 }
