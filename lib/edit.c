@@ -17,7 +17,7 @@
  */
 
 static const char header[] =
-	"# The EFI System Partitions of this machine, by partition UUID; see esp-sync(5).\n";
+	"# The EFI System Partitions of this machine, by partition UUID; see fatespsync(8).\n";
 
 static void log_message(void *userdata, enum fes_log_level level, const char *message)
 {

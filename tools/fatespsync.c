@@ -115,7 +115,7 @@ static void print_help(void)
 		"list of the primary, /loader/esp-sync.\n"
 		"\n"
 		"Options of verbs that sync:\n"
-		"      --primary=VOLUME         copy from this volume, not from the ESP that was booted\n"
+		"      --primary=VOLUME         copy from this volume, not the booted ESP\n"
 		"  -n, --dry-run                print what would be done, write nothing\n"
 		"      --manage=PATH            one more directory or file to make equal\n"
 		"      --exclude=PATH           leave this path alone\n"
@@ -134,9 +134,9 @@ static void print_help(void)
 		"      --version                print the version\n"
 		"\n"
 		"Exit status: 0 done; 1 differences, or harmless findings; 2 usage; 3 the primary\n"
-		"or its list is unusable; 4 a mirror was refused or failed, a volume is damaged or\n"
-		"unreadable; 5 a mirror is missing (wait, --strict). SIGINT, SIGTERM and SIGHUP\n"
-		"end a sync at its next safe point.");
+		"or its list is unusable; 4 a mirror was refused or failed, a volume is damaged\n"
+		"or unreadable; 5 a mirror is missing (wait, --strict). SIGINT, SIGTERM and\n"
+		"SIGHUP end a sync at its next safe point.");
 }
 
 /* ---- options ---- */
