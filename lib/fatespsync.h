@@ -235,6 +235,8 @@ enum fes_mirror_state {
 
 enum fes_mirror_state fes_mirror_get_state(const struct fes_mirror *mirror);
 const char *fes_mirror_get_spec(const struct fes_mirror *mirror);     /* as given */
+const char *fes_mirror_get_name(const struct fes_mirror *mirror);     /* "/dev/sdb1"; NULL: not found */
+const char *fes_mirror_get_partuuid(const struct fes_mirror *mirror); /* lower case, or NULL */
 const char *fes_mirror_get_message(const struct fes_mirror *mirror);  /* why refused or failed, or NULL */
 const struct fes_volume *fes_mirror_get_volume(const struct fes_mirror *mirror); /* or NULL */
 

@@ -296,6 +296,16 @@ const char *fes_mirror_get_spec(const struct fes_mirror *mirror)
 	return mirror->spec_text;
 }
 
+const char *fes_mirror_get_name(const struct fes_mirror *mirror)
+{
+	return mirror->resolved ? mirror->spec.name : NULL;
+}
+
+const char *fes_mirror_get_partuuid(const struct fes_mirror *mirror)
+{
+	return mirror->resolved ? mirror->spec.partuuid : NULL;
+}
+
 const char *fes_mirror_get_message(const struct fes_mirror *mirror)
 {
 	return mirror->message;

@@ -31,7 +31,7 @@ struct look {
 	bool done;    /* guarded by the job's lock, as is what follows */
 	bool failed;
 	int result;
-	char *message; /* why it failed */
+	char *message; /* why it failed, or cannot be used as it is */
 	struct fes_seen *seen;
 	size_t n;
 };
@@ -330,8 +330,9 @@ static void report_look(const struct look *look, fes_log_fn report, void *userda
 		(void)snprintf(text, sizeof text,
 			"%.256s: does not answer; gone on without it", look->path);
 		report(userdata, FES_LOG_WARNING, text);
-	} else if (look->failed && look->message) {
-		report(userdata, look->named ? FES_LOG_WARNING : FES_LOG_INFO, look->message);
+	} else if (look->message) {
+		report(userdata, look->named && look->failed ? FES_LOG_WARNING : FES_LOG_INFO,
+			look->message);
 	}
 }
 

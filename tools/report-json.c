@@ -183,6 +183,8 @@ static void append_mirror(struct report *report, json_t *array, const struct fes
 	json_t *changes;
 
 	set_text(report, object, "mirror", fes_mirror_get_spec(mirror));
+	set_text(report, object, "device", fes_mirror_get_name(mirror));
+	set_text(report, object, "partUuid", fes_mirror_get_partuuid(mirror));
 	set_volume(report, object, "volume", fes_mirror_get_volume(mirror));
 	set_text(report, object, "state", state_word(report_mirror_state(mirror, verb)));
 	set_text(report, object, "message", fes_mirror_get_message(mirror));

@@ -82,9 +82,9 @@ static struct totals add_up(const struct fes_mirror *mirror)
 
 static const char *mirror_name(const struct fes_mirror *mirror)
 {
-	const struct fes_volume *volume = fes_mirror_get_volume(mirror);
+	const char *name = fes_mirror_get_name(mirror);
 
-	return volume ? fes_volume_get_name(volume) : fes_mirror_get_spec(mirror);
+	return name ? name : fes_mirror_get_spec(mirror);
 }
 
 /* @message behind "@name: ", when that is how it begins. */
@@ -347,6 +347,8 @@ static void put_mirror_status(const struct fes_mirror *mirror)
 	put_role("mirror", mirror_name(mirror));
 	if (volume)
 		put_volume(volume);
+	else
+		put_field("partuuid", fes_mirror_get_partuuid(mirror));
 	put_state(mirror);
 	put_boots(mirror);
 }
