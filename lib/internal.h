@@ -357,6 +357,11 @@ void fes_references_free(struct fes_references *references);
  */
 bool fes_references_has(const struct fes_references *references, const struct fes_node *node);
 
+/* ---- choice.c ---- */
+
+/* Whether @node is managed and a boot loader offers it as an entry. */
+bool fes_node_is_choice(const struct fes_node *node);
+
 /* ---- removals.c ---- */
 
 /*

@@ -14,22 +14,6 @@ struct finder {
 	struct fes_removals *found;
 };
 
-static bool has_ending(const struct fes_node *node, const char *ending)
-{
-	const char *dot = strrchr(node->name, '.');
-
-	return dot && fat_name_equal(dot, ending);
-}
-
-/* A file that systemd-boot offers as an entry. */
-static bool is_choice(const struct fes_node *node)
-{
-	if (node->directory || node->role != FES_MANAGED)
-		return false;
-	return (has_ending(node, ".efi") && fes_path_within(node->path, "/EFI/Linux")) ||
-		(has_ending(node, ".conf") && fes_path_within(node->path, "/loader/entries"));
-}
-
 /* The choice without which the mirror would have none left; NULL when one stays anyhow. */
 static const struct fes_node *last_choice(const struct fes_comparison *c)
 {
@@ -38,7 +22,7 @@ static const struct fes_node *last_choice(const struct fes_comparison *c)
 	for (size_t i = 0; i < c->mirror->n_nodes; i++) {
 		const struct fes_node *m = c->mirror->nodes[i];
 
-		if (!is_choice(m))
+		if (!fes_node_is_choice(m))
 			continue;
 		if (c->back[m->id])
 			return NULL;

@@ -299,17 +299,23 @@ static bool ends_with(const char *path, const char *ending)
 	return len > n && strcasecmp(path + len - n, ending) == 0;
 }
 
+/* Nothing further down: a boot loader does not look there. */
+static bool is_file_in(const struct cut_node *node, const char *dir, const char *ending)
+{
+	size_t len = strlen(dir);
+
+	return !node->directory && strncasecmp(node->path, dir, len) == 0 &&
+		!strchr(node->path + len, '/') && ends_with(node->path + len, ending);
+}
+
 static bool is_loader_entry(const struct cut_node *node)
 {
-	return !node->directory && ends_with(node->path, ".conf") &&
-		strncasecmp(node->path, "/loader/entries/", 16) == 0;
+	return is_file_in(node, "/loader/entries/", ".conf");
 }
 
 static bool is_choice(const struct cut_node *node)
 {
-	return is_loader_entry(node) ||
-		(!node->directory && ends_with(node->path, ".efi") &&
-			strncasecmp(node->path, "/EFI/Linux/", 11) == 0);
+	return is_loader_entry(node) || is_file_in(node, "/EFI/Linux/", ".efi");
 }
 
 static bool has_choice(const struct cut_snapshot *s)

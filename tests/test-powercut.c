@@ -492,6 +492,19 @@ static const struct cut_file last_choices[] = {
 };
 static const struct cut_workload no_room = {.files = last_choices};
 
+/* Neither what lies further down nor what is hidden can be booted. */
+static const struct cut_file last_choices_with_company[] = {
+	{"/EFI/Linux/old.efi", "128000@1", NULL},
+	{"/EFI/Linux/new.efi", NULL, "130000@2"},
+	{"/EFI/Linux/stays.efi.extra.d/net.addon.efi", "600@3", "600@3"},
+	{"/EFI/Linux/AUTO-stays.efi", "600@4", "600@4"},
+	{"/EFI/Linux/.stays.efi", "600@5", "600@5"},
+	{"/loader/entries/further/stays.conf", "=efi /EFI/Linux/AUTO-stays.efi\n",
+		"=efi /EFI/Linux/AUTO-stays.efi\n"},
+	{NULL, NULL, NULL},
+};
+static const struct cut_workload no_room_with_company = {.files = last_choices_with_company};
+
 /* ---- how much ---- */
 
 static struct cut_effort effort_for(const struct cut_shape *shape)
@@ -686,7 +699,7 @@ END_TEST
 START_TEST(test_without_room_nothing_is_written)
 {
 	static const struct cut_workload *const workloads[] = {
-		&no_room, &no_room_redirected, &no_room_and_a_clash};
+		&no_room, &no_room_with_company, &no_room_redirected, &no_room_and_a_clash};
 	struct cut_case *c = begin(&fat12_small, workloads[_i]);
 	struct write_log *log;
 
@@ -796,7 +809,7 @@ static Suite *make_suite(void)
 	tcase_add_test(tc, test_entry_set_in_two_sectors_is_added);
 	tcase_add_test(tc, test_entry_set_in_two_sectors_is_removed);
 	tcase_add_test(tc, test_old_goes_first_when_room_is_short);
-	tcase_add_loop_test(tc, test_without_room_nothing_is_written, 0, 3);
+	tcase_add_loop_test(tc, test_without_room_nothing_is_written, 0, 4);
 
 	tc = add_case(suite, "without a barrier");
 	tcase_add_test(tc, test_a_missing_barrier_is_found);
