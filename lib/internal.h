@@ -333,7 +333,13 @@ struct fes_plan {
 int fes_plan_make(const struct fes_comparison *comparison, struct fes_plan **ret);
 void fes_plan_free(struct fes_plan *plan);
 
-/* ---- rename.c, changes.c: parts of fes_plan_make() ---- */
+/* ---- retain.c, rename.c, changes.c: parts of fes_plan_make() ---- */
+
+/*
+ * Mark what goes after the loader entries: plan->retained and retains of sites, or their phase.
+ * Returns 0, -ENOMEM or a device error.
+ */
+int fes_plan_retain(struct fes_plan *plan);
 
 /* Fill plan->chain and plan->moved. 0 or -ENOMEM. */
 int fes_plan_find_renames(struct fes_plan *plan);

@@ -15,9 +15,8 @@
  * rebuilt, at the lowest directory that holds all its changes. Mixed directories (the
  * root, /EFI, or where a foreign directory lies inside a managed one) are edited entry by entry.
  *
- * Order: payload, then /loader, then the removal of payload that the mirror's present loader
- * entries may refer to: it is retained in the first version of its directory and left
- * out of a second one, which is committed last.
+ * Order: payload, then /loader, then the removal of what may not go before (retain.c): it is retained
+ * in the first version of its directory and left out of a second one, which is committed last.
  *
  * Files that were renamed are found by rename.c; what people get to see is listed by changes.c.
  */
@@ -25,8 +24,6 @@
 struct planner {
 	struct fes_plan *plan;
 	const struct fes_comparison *c;
-	struct fes_references *references; /* of the mirror's entries; read when needed */
-	bool loader_changes;
 	size_t sites_room;
 };
 
@@ -289,68 +286,20 @@ static int refuse_clashes(const struct fes_comparison *c)
 	return 0;
 }
 
-/* ---- what may not go yet ---- */
-
-static bool any_site(const struct fes_plan *plan, enum fes_phase phase)
-{
-	for (size_t i = 0; i < plan->n_sites; i++)
-		if (plan->sites[i].phase == phase)
-			return true;
-	return false;
-}
-
-/* Whether the mirror's present entries may need @m; meaningless if they do not change anyhow. */
-static bool still_needed(const struct planner *planner, const struct fes_node *m)
-{
-	return planner->loader_changes && phase_of(m) == FES_PHASE_PAYLOAD &&
-		fes_references_has(planner->references, m);
-}
-
-/* Its name is free for something else already. */
-static bool name_taken(const struct fes_node *m, const struct fes_node *p_dir)
-{
-	return p_dir && fes_node_child(p_dir, m);
-}
-
-/* Mark what is retained below directory @m, which becomes a version of @p. */
-static bool retain_below(struct planner *planner, const struct fes_node *p,
-	const struct fes_node *m)
-{
-	const struct fes_comparison *c = planner->c;
-	bool any = false;
-
-	for (size_t i = 0; i < m->n_children; i++) {
-		const struct fes_node *mc = m->children[i], *twin = c->back[mc->id];
-
-		if (mc->role != FES_MANAGED)
-			continue;
-		if (twin && twin->directory && mc->directory)
-			any |= retain_below(planner, twin, mc);
-		else if (!twin && !name_taken(mc, p) && still_needed(planner, mc))
-			any = planner->plan->retained[mc->id] = true;
-	}
-	return any;
-}
-
-static int retain_sites(struct planner *planner)
+/* A directory that retains something gets a second new version without it, last of all. */
+static int push_last_versions(struct planner *planner)
 {
 	struct fes_plan *plan = planner->plan;
 	size_t n = plan->n_sites;
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < n; i++) {
-		struct fes_site *site = &plan->sites[i], last;
+		struct fes_site last = plan->sites[i];
 
-		if (site->phase != FES_PHASE_PAYLOAD)
+		if (!last.retains)
 			continue;
-		if (site->kind == FES_SITE_REMOVE && still_needed(planner, site->m) &&
-			!name_taken(site->m, planner->c->back[site->m->parent->id]))
-			site->phase = FES_PHASE_REMOVAL;
-		if (site->kind != FES_SITE_REBUILD || !retain_below(planner, site->p, site->m))
-			continue;
-		last = *site;
 		last.phase = FES_PHASE_REMOVAL;
-		site->retains = true;
+		last.retains = false;
 		r = push_site(planner, last);
 	}
 	return r;
@@ -401,12 +350,9 @@ static int make(struct planner *planner)
 		r = edit_dir(planner, c->primary->root, c->mirror->root);
 	if (r < 0)
 		return r;
-	planner->loader_changes = any_site(plan, FES_PHASE_LOADER);
-	if (planner->loader_changes && any_site(plan, FES_PHASE_PAYLOAD)) {
-		r = fes_references_read(c->mirror, NULL, &planner->references);
-		if (r == 0)
-			r = retain_sites(planner);
-	}
+	r = fes_plan_retain(plan);
+	if (r == 0)
+		r = push_last_versions(planner);
 	if (r == 0)
 		r = fes_plan_find_renames(plan);
 	if (r == 0)
@@ -424,7 +370,6 @@ int fes_plan_make(const struct fes_comparison *comparison, struct fes_plan **ret
 	if (!planner.plan)
 		return -ENOMEM;
 	r = make(&planner);
-	fes_references_free(planner.references);
 	if (r < 0) {
 		fes_plan_free(planner.plan);
 		return r;

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <config.h>
+
+#include "lib/internal.h"
+
+/*
+ * What may not go before the loader entries are new: payload that the mirror's present entries may
+ * refer to.
+ */
+
+struct retainer {
+	struct fes_plan *plan;
+	struct fes_references *references; /* of the mirror's entries */
+};
+
+static bool any_site(const struct fes_plan *plan, enum fes_phase phase)
+{
+	for (size_t i = 0; i < plan->n_sites; i++)
+		if (plan->sites[i].phase == phase)
+			return true;
+	return false;
+}
+
+static bool still_needed(const struct retainer *retainer, const struct fes_node *m)
+{
+	return fes_references_has(retainer->references, m);
+}
+
+/* Its name is free for something else already. */
+static bool name_taken(const struct fes_node *m, const struct fes_node *p_dir)
+{
+	return p_dir && fes_node_child(p_dir, m);
+}
+
+/* Mark what is retained below directory @m, which becomes a version of @p. */
+static bool retain_below(struct retainer *retainer, const struct fes_node *p,
+	const struct fes_node *m)
+{
+	struct fes_plan *plan = retainer->plan;
+	bool any = false;
+
+	for (size_t i = 0; i < m->n_children; i++) {
+		const struct fes_node *mc = m->children[i], *twin = plan->comparison->back[mc->id];
+
+		if (mc->role != FES_MANAGED)
+			continue;
+		if (twin && twin->directory && mc->directory)
+			any |= retain_below(retainer, twin, mc);
+		else if (!twin && !name_taken(mc, p) && still_needed(retainer, mc))
+			any = plan->retained[mc->id] = true;
+	}
+	return any;
+}
+
+static void retain(struct retainer *retainer, struct fes_site *site)
+{
+	const struct fes_comparison *c = retainer->plan->comparison;
+
+	if (site->kind == FES_SITE_REMOVE && still_needed(retainer, site->m) &&
+		!name_taken(site->m, c->back[site->m->parent->id]))
+		site->phase = FES_PHASE_REMOVAL;
+	if (site->kind == FES_SITE_REBUILD)
+		site->retains = retain_below(retainer, site->p, site->m);
+}
+
+int fes_plan_retain(struct fes_plan *plan)
+{
+	struct retainer retainer = {.plan = plan};
+	int r;
+
+	if (!any_site(plan, FES_PHASE_LOADER) || !any_site(plan, FES_PHASE_PAYLOAD))
+		return 0;
+	r = fes_references_read(plan->comparison->mirror, NULL, &retainer.references);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < plan->n_sites; i++)
+		if (plan->sites[i].phase == FES_PHASE_PAYLOAD)
+			retain(&retainer, &plan->sites[i]);
+	fes_references_free(retainer.references);
+	return 0;
+}
