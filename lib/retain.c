@@ -5,12 +5,13 @@
 
 /*
  * What may not go before the loader entries are new: payload that the mirror's present entries may
- * refer to.
+ * refer to; and images that can be booted themselves, if nothing else could be until then.
  */
 
 struct retainer {
 	struct fes_plan *plan;
 	struct fes_references *references; /* of the mirror's entries */
+	bool choices;
 };
 
 static bool any_site(const struct fes_plan *plan, enum fes_phase phase)
@@ -21,9 +22,44 @@ static bool any_site(const struct fes_plan *plan, enum fes_phase phase)
 	return false;
 }
 
+static bool is_entry(const struct fes_node *node)
+{
+	return fes_node_is_choice(node) && fes_path_within(node->path, "/loader");
+}
+
+static bool is_image(const struct fes_node *node)
+{
+	return fes_node_is_choice(node) && !is_entry(node);
+}
+
+static bool any_node(const struct fes_tree *tree, bool (*fits)(const struct fes_node *node))
+{
+	for (size_t i = 0; i < tree->n_nodes; i++)
+		if (fits(tree->nodes[i]))
+			return true;
+	return false;
+}
+
+/* The mirror's entries are still there after the payload, the primary's images already are. */
+static bool has_choice_meanwhile(const struct fes_comparison *c)
+{
+	return any_node(c->mirror, is_entry) || any_node(c->primary, is_image);
+}
+
+static bool holds_image(const struct fes_node *node)
+{
+	if (is_image(node))
+		return true;
+	for (size_t i = 0; i < node->n_children; i++)
+		if (holds_image(node->children[i]))
+			return true;
+	return false;
+}
+
 static bool still_needed(const struct retainer *retainer, const struct fes_node *m)
 {
-	return fes_references_has(retainer->references, m);
+	return fes_references_has(retainer->references, m) ||
+		(retainer->choices && holds_image(m));
 }
 
 /* Its name is free for something else already. */
@@ -65,7 +101,10 @@ static void retain(struct retainer *retainer, struct fes_site *site)
 
 int fes_plan_retain(struct fes_plan *plan)
 {
-	struct retainer retainer = {.plan = plan};
+	struct retainer retainer = {
+		.plan = plan,
+		.choices = !has_choice_meanwhile(plan->comparison),
+	};
 	int r;
 
 	if (!any_site(plan, FES_PHASE_LOADER) || !any_site(plan, FES_PHASE_PAYLOAD))

@@ -495,9 +495,9 @@ START_TEST(test_what_is_foreign_stays_in_a_directory_that_goes)
 
 	exclude(t, "/EFI/Linux/directory");
 	exclude(t, "/EFI/Linux/sub/mine.efi");
-	expect_and_settle(t, "payload: remove /EFI/Linux/old.efi\n"
-			     "payload: remove /EFI/Linux/sub/old.efi\n"
+	expect_and_settle(t, "payload: remove /EFI/Linux/sub/old.efi\n"
 			     "loader: remove /loader/loader.conf\n"
+			     "removal: remove /EFI/Linux/old.efi\n"
 			     "removed /EFI/Linux/old.efi\n"
 			     "removed /EFI/Linux/sub/old.efi\n"
 			     "removed /loader/loader.conf\n");

@@ -280,6 +280,27 @@ static const struct cut_file renamed_along[] = {
 	{"/EFI/Linux/new.efi", NULL, "3000@1"},
 	{NULL, NULL, NULL},
 };
+/* All that there is to boot is an image of its own, and then an entry; or the other way round. */
+static const struct cut_file image_to_entry[] = {
+	{"/loader/entries/a.conf", NULL, "=linux /EFI/Linux/linux\n"},
+	{"/EFI/Linux/a.efi", "3000@1", NULL},
+	{"/EFI/Linux/linux", NULL, "2900@2"},
+	{NULL, NULL, NULL},
+};
+static const struct cut_file entry_to_image[] = {
+	{"/loader/entries/a.conf", "=linux /EFI/Linux/linux\n", NULL},
+	{"/EFI/Linux/a.efi", NULL, "3000@1"},
+	{"/EFI/Linux/linux", "2900@2", NULL},
+	{NULL, NULL, NULL},
+};
+/* The image is renamed meanwhile, as each try to boot it does. */
+static const struct cut_file counted_beside_entry[] = {
+	{"/loader/entries/a.conf", NULL, "=linux /EFI/Linux/linux\n"},
+	{"/EFI/Linux/a+3.efi", "3000@1", NULL},
+	{"/EFI/Linux/a+2-1.efi", NULL, "3000@1"},
+	{"/EFI/Linux/linux", NULL, "2900@2"},
+	{NULL, NULL, NULL},
+};
 /* What there is to boot gets a name that has no room in its sector, so that it is copied. */
 static const struct cut_file renamed_in_a_crowd[] = {
 	{"/EFI/Linux/A.EFI", "3000@1", NULL},
@@ -309,6 +330,14 @@ static const struct cut_workload odd_renames[] = {
 	{.files = renamed_along},
 	MIXED_WORKLOAD(renamed_along),
 	{.files = renamed_in_a_crowd, .foreign = crowd, .exclude = {"/EFI/Linux/MINE"}},
+};
+static const struct cut_workload other_choices[] = {
+	{.files = image_to_entry},
+	{.files = entry_to_image},
+	{.files = counted_beside_entry},
+	MIXED_WORKLOAD(image_to_entry),
+	MIXED_WORKLOAD(entry_to_image),
+	MIXED_WORKLOAD(counted_beside_entry),
 };
 
 /* ---- directories without room ---- */
@@ -607,6 +636,12 @@ START_TEST(test_mixed_directories)
 }
 END_TEST
 
+START_TEST(test_the_last_choice_becomes_one_of_another_kind)
+{
+	prove(&fat12, &other_choices[_i]);
+}
+END_TEST
+
 START_TEST(test_odd_renames)
 {
 	prove(&fat12, &odd_renames[_i]);
@@ -799,6 +834,8 @@ static Suite *make_suite(void)
 	tcase_add_loop_test(tc, test_mixed_directories, 0, N_SHAPES);
 
 	tc = add_case(suite, "where it is tight");
+	tcase_add_loop_test(tc, test_the_last_choice_becomes_one_of_another_kind, 0,
+		sizeof other_choices / sizeof *other_choices);
 	tcase_add_loop_test(tc, test_odd_renames, 0,
 		sizeof odd_renames / sizeof *odd_renames);
 	tcase_add_loop_test(tc, test_primary_changes_after_the_power_cut, 0, 2);
