@@ -236,7 +236,7 @@ struct fat_item;
 /*
  * Begin to change @vol, which must have passed fat_check() since it was opened or last changed.
  *
- * The volume is borrowed; one transaction at a time. Nothing is written before fat_txn_run().
+ * The volume is borrowed; one transaction at a time. Nothing is written before fat_txn_prepare().
  * Returns 0, -EUCLEAN (damage, or not checked), -ENOTSUP, -ENOMEM.
  */
 int fat_txn_begin(struct fat_volume *vol, struct fat_txn **ret);
@@ -303,18 +303,41 @@ struct fat_space {
 int fat_txn_layout(struct fat_txn *txn, struct fat_space *ret);
 
 /*
- * Let fat_txn_run() ask @poll before each piece of data that it writes or reads back, before each
- * FAT copy, and a last time before the first commit. A negative errno stops there, with nothing
- * changed that a reader sees, and is what fat_txn_run() returns.
+ * Let fat_txn_prepare() ask @poll before each piece of data that it writes or reads back and before
+ * each FAT copy, and fat_txn_run() a last time before the first commit. A negative errno stops there,
+ * with nothing changed that a reader sees, and is what they return.
  */
 void fat_txn_set_poll(struct fat_txn *txn, int (*poll)(void *userdata), void *userdata);
 
 /*
- * Do it: prepare, verify, call @before_commit (may be NULL; anything but 0 stops here with
- * nothing changed), commit, release. See the comment at the head of fat/txn.c for what stands on
- * the medium at each moment.
+ * Write all that is new into free clusters and read it back. No reader sees any of it. See the
+ * comment at the head of fat/txn.c for what stands on the medium at each moment.
  *
- * With no planned commit it only frees lost clusters and evens out FAT copies and the free
- * count. After an error the volume must be closed; it is sound, and the next run tidies up.
+ * After an error of this or of the next two the volume must be closed; it is sound, and the next
+ * transaction tidies up. Returns 0, -EINVAL (not laid out, or done before), -EIO, -ENOMEM, or an
+ * error of a source, of the poll or of the device.
+ */
+int fat_txn_prepare(struct fat_txn *txn);
+
+/* How many commits have been planned so far. */
+uint32_t fat_txn_count(const struct fat_txn *txn);
+
+/*
+ * Do the commits that are not done yet of the first @end ones.
+ *
+ * Returns 0, -EINVAL (not prepared), -ESTALE, -EIO, -ENOMEM or a device error: commits before the one
+ * that failed are done.
+ */
+int fat_txn_commit(struct fat_txn *txn, uint32_t end);
+
+/*
+ * When all commits are done: free what only the old versions used. With no planned commit it only
+ * frees lost clusters and evens out FAT copies and the free count. Errors as above.
+ */
+int fat_txn_release(struct fat_txn *txn);
+
+/*
+ * All of it: prepare, call @before_commit (may be NULL; anything but 0 stops here with nothing
+ * changed), commit, release.
  */
 int fat_txn_run(struct fat_txn *txn, int (*before_commit)(void *userdata), void *userdata);

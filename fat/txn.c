@@ -21,8 +21,8 @@
  *            Their chains go into the FAT copies, the last copy first, a barrier after each, so
  *            that one copy is whole at any time. Lost clusters are freed along with that.
  *            Power cut: lost clusters, copies that differ only there.
- *   verify   All that was prepared is read back and compared. The caller gets a last look
- *            (before_commit). Power cut or mismatch: as before.
+ *   verify   All that was prepared is read back and compared. Then the caller gets a last look.
+ *            Power cut or mismatch: as before.
  *   commit   One operation after the other: each write of a directory's sector is preceded by a
  *            look whether the sector is as planned, followed by a barrier and read back.
  *            Power cut: the operations before are done, the ones after are not; this one is or is
@@ -42,6 +42,9 @@
  * A caller may stop the run (fat_txn_set_poll()) up to the first commit. From there on it goes to
  * its end: the long part, copying and reading back, is over; what is left takes a few barriers, and
  * leaves the mirror with all of the new version instead of some.
+ *
+ * Where commits on several volumes belong together, all of these are prepared and verified before
+ * the first commit on any, and between two commits on one there may be some on another.
  */
 
 /* Linux and EDK2 begin FAT16 at 4085 clusters, FatFs and GRUB at 4086, Windows at 4087. */
@@ -623,36 +626,70 @@ static int release(struct fat_txn *txn)
 	return r < 0 ? r : update_fsinfo(txn->vol);
 }
 
-static int run(struct fat_txn *txn, int (*before_commit)(void *userdata), void *userdata)
+/* Of a disk that was pulled out all that is known so far is that transfers fail. */
+static int blame_device(const struct fat_txn *txn, int r)
+{
+	if (r == -EIO || r == -ENODEV)
+		(void)fat_recheck_device(txn->vol);
+	return r;
+}
+
+int fat_txn_prepare(struct fat_txn *txn)
 {
 	struct fat_volume *vol = txn->vol;
-	int r = fat_recheck_device(vol);
+	int r;
 
+	if ((txn->n_ops > 0 && !txn->laid_out) || txn->prepared)
+		return -EINVAL;
+	vol->checked = false;
+	r = fat_recheck_device(vol);
 	if (r == 0)
 		r = prepare(txn);
 	if (r == 0)
 		r = verify(txn);
-	if (r == 0 && before_commit)
-		r = before_commit(userdata);
+	txn->prepared = r == 0;
+	return blame_device(txn, r);
+}
+
+uint32_t fat_txn_count(const struct fat_txn *txn)
+{
+	return txn->n_ops;
+}
+
+int fat_txn_commit(struct fat_txn *txn, uint32_t end)
+{
+	int r = 0;
+
+	if (!txn->prepared || end > txn->n_ops)
+		return -EINVAL;
+	while (r == 0 && txn->n_committed < end)
+		r = commit(txn, &txn->ops[txn->n_committed++]);
+	txn->prepared = r == 0;
+	return blame_device(txn, r);
+}
+
+int fat_txn_release(struct fat_txn *txn)
+{
+	int r;
+
+	if (!txn->prepared || txn->n_committed < txn->n_ops)
+		return -EINVAL;
+	txn->prepared = false;
+	r = release(txn);
 	if (r == 0)
-		r = fat_txn_poll(txn);
-	for (uint32_t i = 0; r == 0 && i < txn->n_ops; i++)
-		r = commit(txn, &txn->ops[i]);
-	if (r == 0)
-		r = release(txn);
-	return r < 0 ? r : fat_recheck_device(vol);
+		r = fat_recheck_device(txn->vol);
+	return blame_device(txn, r);
 }
 
 int fat_txn_run(struct fat_txn *txn, int (*before_commit)(void *userdata), void *userdata)
 {
-	int r;
+	int r = fat_txn_prepare(txn);
 
-	if (txn->n_ops > 0 && !txn->laid_out)
-		return -EINVAL;
-	txn->vol->checked = false;
-	r = run(txn, before_commit, userdata);
-	/* Of a disk that was pulled out all that is known so far is that transfers fail. */
-	if (r == -EIO || r == -ENODEV)
-		(void)fat_recheck_device(txn->vol);
-	return r;
+	if (r == 0 && before_commit)
+		r = before_commit(userdata);
+	if (r == 0)
+		r = fat_txn_poll(txn);
+	if (r == 0)
+		r = fat_txn_commit(txn, txn->n_ops);
+	return r < 0 ? r : fat_txn_release(txn);
 }

@@ -90,6 +90,8 @@ struct fat_txn {
 	uint64_t needed_clusters;
 	bool counting; /* there is too little room: layout only goes on to find out how little */
 	bool laid_out;
+	bool prepared;        /* and verified, and no commit failed */
+	uint32_t n_committed; /* of ops, from the first on */
 	int (*poll)(void *userdata); /* may be NULL */
 	void *poll_userdata;
 };

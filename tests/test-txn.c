@@ -1852,6 +1852,102 @@ START_TEST(test_a_refusal_before_the_commit_leaves_lost_clusters_at_most)
 }
 END_TEST
 
+/* Commit up to number @end: so much is done then, and what is done already is not done again. */
+static void expect_commits(struct test *t, uint32_t end)
+{
+	uint64_t n_calls;
+
+	ck_assert_int_eq(fat_txn_commit(t->txn, end), 0);
+	ck_assert_int_eq(state_of(t->f), (int)end);
+	n_calls = t->fault.n_calls;
+	ck_assert_int_eq(fat_txn_commit(t->txn, end / 2), 0);
+	ck_assert_uint_eq(t->fault.n_calls, n_calls);
+}
+
+/* Between two commits there is time for something else. */
+START_TEST(test_commits_are_done_when_it_is_said)
+{
+	static const uint32_t ends[] = {0, 1, 1, 4, 5};
+	struct test *t = new_work(_i);
+
+	t->fault.ops = TESTDEV_ALL;
+	plan_work(t);
+	ck_assert_uint_eq(fat_txn_count(t->txn), 5);
+	layout(t);
+	ck_assert_int_eq(fat_txn_prepare(t->txn), 0);
+	ck_assert_int_eq(state_of(t->f), 0);
+	for (size_t i = 0; i < sizeof ends / sizeof *ends; i++)
+		expect_commits(t, ends[i]);
+	ck_assert_int_eq(fat_txn_release(t->txn), 0);
+	expect_untouched(t);
+	end(t);
+	fixture_judge(t->f);
+	ck_assert_int_eq(state_of(t->f), 5);
+	free_test(t);
+}
+END_TEST
+
+START_TEST(test_a_transaction_that_is_given_up_between_commits_leaves_a_sound_volume)
+{
+	struct test *t = new_work(_i);
+
+	plan_work(t);
+	layout(t);
+	ck_assert_int_eq(fat_txn_prepare(t->txn), 0);
+	ck_assert_int_eq(fat_txn_commit(t->txn, 3), 0);
+	end(t);
+	ck_assert_int_eq(state_of(t->f), 3);
+	tidy_up(t);
+	fixture_judge(t->f);
+	ck_assert_int_eq(state_of(t->f), 3);
+	free_test(t);
+}
+END_TEST
+
+START_TEST(test_steps_that_are_out_of_turn_are_refused)
+{
+	struct test *t = new_work(_i);
+
+	plan_work(t);
+	layout(t);
+	t->trace.ops = TESTDEV_WRITE;
+	ck_assert_int_eq(fat_txn_commit(t->txn, 1), -EINVAL);
+	ck_assert_int_eq(fat_txn_release(t->txn), -EINVAL);
+	ck_assert_ptr_null(t->trace.text);
+	ck_assert_int_eq(fat_txn_prepare(t->txn), 0);
+	trace_done(&t->trace);
+	ck_assert_int_eq(fat_txn_prepare(t->txn), -EINVAL);
+	ck_assert_int_eq(fat_txn_commit(t->txn, 6), -EINVAL);
+	ck_assert_int_eq(fat_txn_release(t->txn), -EINVAL);
+	ck_assert_ptr_null(t->trace.text);
+	ck_assert_int_eq(fat_txn_commit(t->txn, 4), 0);
+	trace_done(&t->trace);
+	ck_assert_int_eq(fat_txn_release(t->txn), -EINVAL);
+	ck_assert_ptr_null(t->trace.text);
+	free_test(t);
+}
+END_TEST
+
+START_TEST(test_after_a_commit_that_failed_nothing_is_written)
+{
+	struct test *t = new_work(_i);
+
+	plan_work(t);
+	layout(t);
+	ck_assert_int_eq(fat_txn_prepare(t->txn), 0);
+	t->fault = (struct fault){.ops = TESTDEV_WRITE, .error = -EIO, .nth = 1};
+	ck_assert_int_eq(fat_txn_commit(t->txn, 1), -EIO);
+	t->trace.ops = TESTDEV_WRITE;
+	ck_assert_int_eq(fat_txn_commit(t->txn, 5), -EINVAL);
+	ck_assert_int_eq(fat_txn_release(t->txn), -EINVAL);
+	ck_assert_ptr_null(t->trace.text);
+	end(t);
+	ck_assert_int_eq(state_of(t->f), 0);
+	tidy_up(t);
+	free_test(t);
+}
+END_TEST
+
 /* A poll that says stop when it is asked for the nth time. */
 struct stopper {
 	struct test *t;
@@ -2635,6 +2731,10 @@ static void add_faults(Suite *suite)
 	const TTest *const tests[] = {
 		test_the_work_of_the_following_cases_works,
 		test_a_refusal_before_the_commit_leaves_lost_clusters_at_most,
+		test_commits_are_done_when_it_is_said,
+		test_a_transaction_that_is_given_up_between_commits_leaves_a_sound_volume,
+		test_steps_that_are_out_of_turn_are_refused,
+		test_after_a_commit_that_failed_nothing_is_written,
 		test_a_stop_at_any_poll_writes_no_more_and_commits_nothing,
 		test_a_foreign_write_is_not_overwritten,
 		test_a_lost_write_is_noticed_before_the_commit,
