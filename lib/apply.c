@@ -9,7 +9,7 @@
 #include "lib/internal.h"
 #include "lib/source.h"
 
-/* From the sites of a plan to a transaction of fat/. */
+/* From the sites of a plan to a transaction of fat/, and what is done with that. */
 
 /* Which renames in mixed directories are done by copying: one write each cannot do them. */
 enum copying {
@@ -18,8 +18,8 @@ enum copying {
 	COPY_ALL,
 };
 
-struct builder {
-	const struct fes_apply *apply;
+struct fes_transaction {
+	struct fes_apply apply;
 	const struct fes_comparison *c;
 	struct fes_volume *primary, *mirror;
 	struct fat_txn *txn;
@@ -27,30 +27,31 @@ struct builder {
 	struct fat_source **sources; /* [primary id] */
 	enum copying copying;
 	bool retaining; /* the site in hand: what is to be removed later still stays in */
+	uint32_t n_payload; /* commits that come first */
 };
 
 /* ---- items ---- */
 
-static struct fat_item *build_new_file(struct builder *b, const struct fes_node *p)
+static struct fat_item *build_new_file(struct fes_transaction *t, const struct fes_node *p)
 {
-	if (b->files[p->id])
-		return b->files[p->id];
+	if (t->files[p->id])
+		return t->files[p->id];
 	if (p->size > 0) {
-		b->sources[p->id] = fes_source_new(b->primary, b->mirror, p, b->apply->digester);
-		if (!b->sources[p->id])
+		t->sources[p->id] = fes_source_new(t->primary, t->mirror, p, t->apply.digester);
+		if (!t->sources[p->id])
 			return NULL;
 	}
-	b->files[p->id] = fat_item_file(b->txn, p->slots, p->n_slots, b->sources[p->id]);
-	return b->files[p->id];
+	t->files[p->id] = fat_item_file(t->txn, p->slots, p->n_slots, t->sources[p->id]);
+	return t->files[p->id];
 }
 
-static struct fat_item *build_file(struct builder *b, const struct fes_node *p)
+static struct fat_item *build_file(struct fes_transaction *t, const struct fes_node *p)
 {
-	const struct fes_node *chain = b->apply->plan->chain[p->id];
+	const struct fes_node *chain = t->apply.plan->chain[p->id];
 
 	if (chain)
-		return fat_item_keep(b->txn, p->slots, p->n_slots, chain->first_cluster, false);
-	return build_new_file(b, p);
+		return fat_item_keep(t->txn, p->slots, p->n_slots, chain->first_cluster, false);
+	return build_new_file(t, p);
 }
 
 static int by_slot(const void *a, const void *b)
@@ -61,8 +62,8 @@ static int by_slot(const void *a, const void *b)
 }
 
 /* Add what @build makes of each child, in the order in which they stand in the directory. */
-static int add_children(struct builder *b, struct fat_item *dir, const struct fes_node *node,
-	struct fat_item *(*build)(struct builder *b, const struct fes_node *child, bool *skip))
+static int add_children(struct fes_transaction *t, struct fat_item *dir, const struct fes_node *node,
+	struct fat_item *(*build)(struct fes_transaction *t, const struct fes_node *child, bool *skip))
 {
 	struct fes_node **order;
 	int r = 0;
@@ -76,7 +77,7 @@ static int add_children(struct builder *b, struct fat_item *dir, const struct fe
 	qsort(order, node->n_children, sizeof(*order), by_slot);
 	for (size_t i = 0; r == 0 && i < node->n_children; i++) {
 		bool skip = false;
-		struct fat_item *item = build(b, order[i], &skip);
+		struct fat_item *item = build(t, order[i], &skip);
 
 		if (!skip)
 			r = item ? fat_item_add(dir, item) : -ENOMEM;
@@ -85,73 +86,73 @@ static int add_children(struct builder *b, struct fat_item *dir, const struct fe
 	return r;
 }
 
-static struct fat_item *build_dir(struct builder *b, const struct fes_node *p,
+static struct fat_item *build_dir(struct fes_transaction *t, const struct fes_node *p,
 	const struct fes_node *m);
 
-static struct fat_item *build_child(struct builder *b, const struct fes_node *p, bool *skip)
+static struct fat_item *build_child(struct fes_transaction *t, const struct fes_node *p, bool *skip)
 {
 	*skip = !fes_node_leads_to_managed(p);
 	if (*skip)
 		return NULL;
-	return p->directory ? build_dir(b, p, b->c->twin[p->id]) : build_file(b, p);
+	return p->directory ? build_dir(t, p, t->c->twin[p->id]) : build_file(t, p);
 }
 
 /* Whether the mirror's @m comes whole into the version that is being built. */
-static bool is_retained(const struct builder *b, const struct fes_node *m)
+static bool is_retained(const struct fes_transaction *t, const struct fes_node *m)
 {
-	return b->retaining && b->apply->plan->retained[m->id];
+	return t->retaining && t->apply.plan->retained[m->id];
 }
 
 /*
  * What is foreign in a rebuilt directory is files only, and stays as it is; so do directories that
  * the primary does not have and that hold some, with nothing else in them.
  */
-static struct fat_item *build_foreign(struct builder *b, const struct fes_node *m, bool *skip)
+static struct fat_item *build_foreign(struct fes_transaction *t, const struct fes_node *m, bool *skip)
 {
-	bool remains = !b->c->back[m->id] && m->holds_foreign && !is_retained(b, m);
+	bool remains = !t->c->back[m->id] && m->holds_foreign && !is_retained(t, m);
 	struct fat_item *dir;
 
 	*skip = m->role != FES_FOREIGN && !remains;
 	if (*skip)
 		return NULL;
 	if (m->role == FES_FOREIGN)
-		return fat_item_keep(b->txn, m->slots, m->n_slots, m->first_cluster, true);
-	dir = fat_item_dir(b->txn, m->slots, m->n_slots);
-	return dir && add_children(b, dir, m, build_foreign) == 0 ? dir : NULL;
+		return fat_item_keep(t->txn, m->slots, m->n_slots, m->first_cluster, true);
+	dir = fat_item_dir(t->txn, m->slots, m->n_slots);
+	return dir && add_children(t, dir, m, build_foreign) == 0 ? dir : NULL;
 }
 
-static struct fat_item *build_old(struct builder *b, const struct fes_node *m, bool *skip)
+static struct fat_item *build_old(struct fes_transaction *t, const struct fes_node *m, bool *skip)
 {
 	struct fat_item *item;
 
 	*skip = false;
 	if (!m->directory)
-		return fat_item_keep(b->txn, m->slots, m->n_slots, m->first_cluster,
+		return fat_item_keep(t->txn, m->slots, m->n_slots, m->first_cluster,
 			m->role == FES_FOREIGN);
-	item = fat_item_dir(b->txn, m->slots, m->n_slots);
-	return item && add_children(b, item, m, build_old) == 0 ? item : NULL;
+	item = fat_item_dir(t->txn, m->slots, m->n_slots);
+	return item && add_children(t, item, m, build_old) == 0 ? item : NULL;
 }
 
-static struct fat_item *build_retained(struct builder *b, const struct fes_node *m, bool *skip)
+static struct fat_item *build_retained(struct fes_transaction *t, const struct fes_node *m, bool *skip)
 {
-	*skip = !is_retained(b, m);
-	return *skip ? NULL : build_old(b, m, skip);
+	*skip = !is_retained(t, m);
+	return *skip ? NULL : build_old(t, m, skip);
 }
 
 /* A version of the primary's @p for the mirror, whose directory so far is @m (or NULL). */
-static struct fat_item *build_dir(struct builder *b, const struct fes_node *p,
+static struct fat_item *build_dir(struct fes_transaction *t, const struct fes_node *p,
 	const struct fes_node *m)
 {
-	struct fat_item *dir = fat_item_dir(b->txn, p->slots, p->n_slots);
+	struct fat_item *dir = fat_item_dir(t->txn, p->slots, p->n_slots);
 	int r;
 
 	if (!dir)
 		return NULL;
-	r = add_children(b, dir, p, build_child);
+	r = add_children(t, dir, p, build_child);
 	if (r == 0 && m && m->directory)
-		r = add_children(b, dir, m, build_foreign);
+		r = add_children(t, dir, m, build_foreign);
 	if (r == 0 && m && m->directory)
-		r = add_children(b, dir, m, build_retained);
+		r = add_children(t, dir, m, build_retained);
 	return r == 0 ? dir : NULL;
 }
 
@@ -166,135 +167,130 @@ static struct fat_place place_of(const struct fes_node *dir, const struct fes_no
 	};
 }
 
-static int replace(struct builder *b, const struct fes_site *site, struct fat_item *item)
+static int replace(struct fes_transaction *t, const struct fes_site *site, struct fat_item *item)
 {
 	struct fat_place place = place_of(site->m->parent, site->m);
 
-	return item ? fat_txn_replace(b->txn, &place, item) : -ENOMEM;
+	return item ? fat_txn_replace(t->txn, &place, item) : -ENOMEM;
 }
 
-static int refuse_case(const struct builder *b, const struct fes_site *site)
+static int refuse_case(const struct fes_transaction *t, const struct fes_site *site)
 {
-	fes_volume_report(b->mirror,
+	fes_volume_report(t->mirror,
 		"%s: is called '%s' on the primary, and its directory sector has no room to change that in one write; rename it there",
 		site->m->path, site->p->name);
 	return -EEXIST;
 }
 
-static int rename_entry(struct builder *b, const struct fes_site *site);
+static int rename_entry(struct fes_transaction *t, const struct fes_site *site);
 
 /* FAT cannot hold two names that differ only in case: then the old one goes first. */
-static int copy_renamed(struct builder *b, const struct fes_site *site)
+static int copy_renamed(struct fes_transaction *t, const struct fes_site *site)
 {
 	struct fat_place old = place_of(site->m->parent, site->m), dir = place_of(site->m->parent, NULL);
 	bool clash = fat_name_equal(site->p->name, site->m->name);
 	struct fat_item *item;
 	int r;
 
-	if (clash && b->copying < COPY_ALL)
-		return rename_entry(b, site); /* nearly always possible in place */
+	if (clash && t->copying < COPY_ALL)
+		return rename_entry(t, site); /* nearly always possible in place */
 	if (site->p->directory)
-		return refuse_case(b, site);
-	item = build_new_file(b, site->p);
+		return refuse_case(t, site);
+	item = build_new_file(t, site->p);
 	r = item ? 0 : -ENOMEM;
 	if (r == 0 && clash)
-		r = fat_txn_remove(b->txn, &old);
+		r = fat_txn_remove(t->txn, &old);
 	if (r == 0)
-		r = fat_txn_add(b->txn, &dir, item);
+		r = fat_txn_add(t->txn, &dir, item);
 	if (r == 0 && !clash)
-		r = fat_txn_remove(b->txn, &old);
+		r = fat_txn_remove(t->txn, &old);
 	return r;
 }
 
-static int rename_entry(struct builder *b, const struct fes_site *site)
+static int rename_entry(struct fes_transaction *t, const struct fes_site *site)
 {
 	const struct fes_node *p = site->p, *m = site->m;
 	struct fat_place place = place_of(m->parent, m);
 	struct fat_item *item;
 
 	if (!p->directory)
-		item = build_file(b, p);
+		item = build_file(t, p);
 	else if (m->mixed)
-		item = fat_item_keep(b->txn, p->slots, p->n_slots, m->first_cluster, false);
+		item = fat_item_keep(t->txn, p->slots, p->n_slots, m->first_cluster, false);
 	else
-		item = build_dir(b, p, m);
-	return item ? fat_txn_rename(b->txn, &place, item) : -ENOMEM;
+		item = build_dir(t, p, m);
+	return item ? fat_txn_rename(t->txn, &place, item) : -ENOMEM;
 }
 
-static int build_site(struct builder *b, const struct fes_site *site)
+static int build_site(struct fes_transaction *t, const struct fes_site *site)
 {
 	const struct fes_node *p = site->p, *m = site->m;
 	struct fat_place place;
 	struct fat_item *item;
 	bool skip;
 
-	b->retaining = site->retains;
+	t->retaining = site->retains;
 	switch (site->kind) {
 	case FES_SITE_REBUILD:
-		return replace(b, site, build_dir(b, p, m));
+		return replace(t, site, build_dir(t, p, m));
 	case FES_SITE_REPLACE:
-		return replace(b, site, build_file(b, p));
+		return replace(t, site, build_file(t, p));
 	case FES_SITE_TOUCH:
-		item = fat_item_keep(b->txn, p->slots, p->n_slots, m->first_cluster, false);
-		return replace(b, site, item);
+		item = fat_item_keep(t->txn, p->slots, p->n_slots, m->first_cluster, false);
+		return replace(t, site, item);
 	case FES_SITE_RENAME:
-		return b->copying > COPY_NOTHING ? copy_renamed(b, site) : rename_entry(b, site);
+		return t->copying > COPY_NOTHING ? copy_renamed(t, site) : rename_entry(t, site);
 	case FES_SITE_TIDY:
 		place = place_of(m, NULL);
-		return fat_txn_tidy(b->txn, &place);
+		return fat_txn_tidy(t->txn, &place);
 	case FES_SITE_ADD:
 		place = place_of(m, NULL);
-		item = build_child(b, p, &skip);
-		return item ? fat_txn_add(b->txn, &place, item) : -ENOMEM;
+		item = build_child(t, p, &skip);
+		return item ? fat_txn_add(t->txn, &place, item) : -ENOMEM;
 	case FES_SITE_REMOVE:
 		place = place_of(m->parent, m);
-		return fat_txn_remove(b->txn, &place);
+		return fat_txn_remove(t->txn, &place);
 	}
 	return -EINVAL;
 }
 
-static int builder_begin(struct builder *b, const struct fes_apply *apply, enum copying copying)
+static int begin(const struct fes_apply *apply, enum copying copying,
+	struct fes_transaction **ret)
 {
 	const struct fes_comparison *c = apply->plan->comparison;
+	struct fes_transaction *t = calloc(1, sizeof *t);
+	int r = -ENOMEM;
 
-	*b = (struct builder){
-		.apply = apply,
-		.c = c,
-		.primary = c->primary->volume,
-		.mirror = c->mirror->volume,
-		.copying = copying,
-	};
-	b->files = calloc(c->primary->n_nodes, sizeof(*b->files));
-	b->sources = calloc(c->primary->n_nodes, sizeof(*b->sources));
-	if (!b->files || !b->sources)
+	if (!t)
 		return -ENOMEM;
-	return fat_txn_begin(b->mirror->fat, &b->txn);
+	t->apply = *apply;
+	t->c = c;
+	t->primary = c->primary->volume;
+	t->mirror = c->mirror->volume;
+	t->copying = copying;
+	t->files = calloc(c->primary->n_nodes, sizeof(*t->files));
+	t->sources = calloc(c->primary->n_nodes, sizeof(*t->sources));
+	if (t->files && t->sources)
+		r = fat_txn_begin(t->mirror->fat, &t->txn);
+	if (r < 0) {
+		fes_transaction_free(t);
+		return r;
+	}
+	fat_txn_set_poll(t->txn, apply->poll, apply->userdata);
+	*ret = t;
+	return 0;
 }
 
-static void builder_end(struct builder *b)
+void fes_transaction_free(struct fes_transaction *t)
 {
-	fat_txn_free(b->txn);
-	for (size_t i = 0; b->sources && i < b->c->primary->n_nodes; i++)
-		fes_source_free(b->sources[i]);
-	free(b->sources);
-	free(b->files);
-}
-
-/* What is copied is read twice: see lib/source.c. The digester runs ahead of the copying. */
-static void want_digests(const struct builder *b)
-{
-	for (size_t i = 0; i < b->c->primary->n_nodes; i++)
-		if (b->sources[i])
-			fes_digester_want(b->apply->digester, b->c->primary->nodes[i]);
-}
-
-static int run(struct builder *b)
-{
-	if (b->apply->dry_run)
-		return 0;
-	fat_txn_set_poll(b->txn, b->apply->poll, b->apply->userdata);
-	want_digests(b);
-	return fat_txn_run(b->txn, b->apply->before_commit, b->apply->userdata);
+	if (!t)
+		return;
+	fat_txn_free(t->txn);
+	for (size_t i = 0; t->sources && i < t->c->primary->n_nodes; i++)
+		fes_source_free(t->sources[i]);
+	free(t->sources);
+	free(t->files);
+	free(t);
 }
 
 static int report_too_small(const struct fes_apply *apply, struct fat_space space, uint64_t removable)
@@ -329,61 +325,117 @@ static int find_room(const struct fes_apply *apply, struct fat_space space, bool
 	return -ENOSPC;
 }
 
-static int apply_plan(const struct fes_apply *apply, enum copying copying, bool *ret_short)
+static int build_sites(struct fes_transaction *t)
 {
-	const struct fes_plan *plan = apply->plan;
-	struct fat_space space = {0};
-	struct builder b;
-	int r = builder_begin(&b, apply, copying);
+	const struct fes_plan *plan = t->apply.plan;
+	int r = 0;
 
-	for (size_t i = 0; r == 0 && i < plan->n_sites; i++)
-		r = build_site(&b, &plan->sites[i]);
-	if (r == 0)
-		r = fat_txn_layout(b.txn, &space);
-	if (r == -ENOSPC && space.needed > space.free)
-		r = find_room(apply, space, ret_short);
-	if (r == 0)
-		r = run(&b);
-	builder_end(&b);
+	for (size_t i = 0; r == 0 && i < plan->n_sites; i++) {
+		r = build_site(t, &plan->sites[i]);
+		if (plan->sites[i].phase == FES_PHASE_PAYLOAD)
+			t->n_payload = fat_txn_count(t->txn);
+	}
 	return r;
 }
 
-int fes_apply_plan(const struct fes_apply *apply, bool *ret_short)
+static int lay_out(const struct fes_apply *apply, enum copying copying, bool *ret_short,
+	struct fes_transaction **ret)
+{
+	struct fat_space space = {0};
+	struct fes_transaction *t;
+	int r = begin(apply, copying, &t);
+
+	if (r < 0)
+		return r;
+	r = build_sites(t);
+	if (r == 0)
+		r = fat_txn_layout(t->txn, &space);
+	if (r == -ENOSPC && space.needed > space.free)
+		r = find_room(apply, space, ret_short);
+	if (r < 0) {
+		fes_transaction_free(t);
+		return r;
+	}
+	*ret = t;
+	return 0;
+}
+
+int fes_transaction_new(const struct fes_apply *apply, bool *ret_short,
+	struct fes_transaction **ret)
 {
 	int r;
 
 	if (ret_short)
 		*ret_short = false;
-	r = apply_plan(apply, COPY_NOTHING, ret_short);
+	r = lay_out(apply, COPY_NOTHING, ret_short, ret);
 	if (r == -EXDEV)
-		r = apply_plan(apply, COPY_RENAMED, ret_short);
-	return r == -EXDEV ? apply_plan(apply, COPY_ALL, ret_short) : r;
+		r = lay_out(apply, COPY_RENAMED, ret_short, ret);
+	return r == -EXDEV ? lay_out(apply, COPY_ALL, ret_short, ret) : r;
+}
+
+/* What is copied is read twice: see lib/source.c. The digester runs ahead of the copying. */
+static void want_digests(const struct fes_transaction *t)
+{
+	for (size_t i = 0; i < t->c->primary->n_nodes; i++)
+		if (t->sources[i])
+			fes_digester_want(t->apply.digester, t->c->primary->nodes[i]);
+}
+
+int fes_transaction_prepare(struct fes_transaction *t)
+{
+	want_digests(t);
+	return fat_txn_prepare(t->txn);
+}
+
+int fes_transaction_commit_payload(struct fes_transaction *t)
+{
+	return fat_txn_commit(t->txn, t->n_payload);
+}
+
+int fes_transaction_finish(struct fes_transaction *t)
+{
+	int r = fat_txn_commit(t->txn, fat_txn_count(t->txn));
+
+	return r < 0 ? r : fat_txn_release(t->txn);
+}
+
+static int remove_nodes(struct fes_transaction *t, const struct fes_removals *removals)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < removals->n; i++) {
+		const struct fes_node *node = removals->nodes[i];
+		struct fat_place place = place_of(node->parent, node);
+
+		r = fat_txn_remove(t->txn, &place);
+	}
+	return r;
 }
 
 /*
  * Entries are taken out where they stand: a new version of their directory would need room, and
  * there may be none at all.
  */
-int fes_apply_removals(const struct fes_apply *apply)
+int fes_transaction_new_removals(const struct fes_apply *apply, struct fes_transaction **ret)
 {
 	struct fes_removals removals;
+	struct fes_transaction *t;
 	struct fat_space space;
-	struct builder b;
-	int r = fes_removals_find(apply->plan, &removals);
+	int r = begin(apply, COPY_NOTHING, &t);
 
 	if (r < 0)
 		return r;
-	r = builder_begin(&b, apply, COPY_NOTHING);
-	for (size_t i = 0; r == 0 && i < removals.n; i++) {
-		struct fat_place place = place_of(removals.nodes[i]->parent, removals.nodes[i]);
-
-		r = fat_txn_remove(b.txn, &place);
+	r = fes_removals_find(apply->plan, &removals);
+	if (r == 0) {
+		r = remove_nodes(t, &removals);
+		fes_removals_done(&removals);
 	}
 	if (r == 0)
-		r = fat_txn_layout(b.txn, &space);
-	if (r == 0)
-		r = run(&b);
-	builder_end(&b);
-	fes_removals_done(&removals);
-	return r;
+		r = fat_txn_layout(t->txn, &space);
+	if (r < 0) {
+		fes_transaction_free(t);
+		return r;
+	}
+	*ret = t;
+	return 0;
 }

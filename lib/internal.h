@@ -388,25 +388,40 @@ void fes_removals_done(struct fes_removals *removals);
 /* ---- apply.c ---- */
 
 struct fes_apply {
-	const struct fes_plan *plan;
+	const struct fes_plan *plan; /* outlives the transaction, and so does all that it refers to */
 	bool second_step; /* what the primary no longer has was removed before */
 	struct fes_digester *digester;
 	int (*poll)(void *userdata); /* see fat_txn_set_poll() */
-	int (*before_commit)(void *userdata);
 	void *userdata;
-	bool dry_run;
 };
 
+/* All that a plan changes, with a place on the mirror. At most one at a time for a volume. */
+struct fes_transaction;
+
 /*
- * Carry out a plan (with dry_run: find out whether it could be).
+ * Lay out a plan. Nothing is written.
  *
  * Returns 0, -ENOSPC (reported, unless @ret_short is set: too little room now, and removing first
  * what the primary no longer has would make enough), or an error that was reported.
  */
-int fes_apply_plan(const struct fes_apply *apply, bool *ret_short);
+int fes_transaction_new(const struct fes_apply *apply, bool *ret_short,
+	struct fes_transaction **ret);
 
-/* Carry out the plan's removals (fes_removals_find()) only, to make room. Errors as above. */
-int fes_apply_removals(const struct fes_apply *apply);
+/* Lay out the plan's removals (fes_removals_find()) only, to make room. Errors as above. */
+int fes_transaction_new_removals(const struct fes_apply *apply, struct fes_transaction **ret);
+
+/* NULL is fine. What was committed stays. */
+void fes_transaction_free(struct fes_transaction *transaction);
+
+/*
+ * The steps, in this order: copy what is new and read it back; commit what loader entries refer to
+ * (may be left out); commit the rest, and free what only the old versions used. See
+ * fat_txn_prepare(), fat_txn_commit() and fat_txn_release() for the errors, which are reported; and
+ * for what stands on the medium after one.
+ */
+int fes_transaction_prepare(struct fes_transaction *transaction);
+int fes_transaction_commit_payload(struct fes_transaction *transaction);
+int fes_transaction_finish(struct fes_transaction *transaction);
 
 /* ---- same.c ---- */
 

@@ -164,9 +164,8 @@ int fes_run_look_again(const struct fes_run *run)
 }
 
 /* The last look before a commit: is the primary still what the plan was made from? */
-static int primary_unchanged(void *userdata)
+static int primary_unchanged(const struct work *work)
 {
-	const struct work *work = userdata;
 	int r = fes_run_look_again(work->run);
 
 	if (r == -ESTALE)
@@ -176,31 +175,58 @@ static int primary_unchanged(void *userdata)
 	return r;
 }
 
-static int apply(struct work *work, bool second_step, bool *ret_short)
+static struct fes_apply how_to_apply(struct work *work)
 {
-	struct fes_apply apply = {
+	return (struct fes_apply){
 		.plan = work->plan,
-		.second_step = second_step,
+		.second_step = work->removed_first,
 		.digester = work->run->digester,
 		.poll = poll_context,
-		.before_commit = primary_unchanged,
 		.userdata = work,
-		.dry_run = work->run->flags & FES_SYNC_DRY_RUN,
 	};
+}
 
-	return fes_apply_plan(&apply, ret_short);
+static int carry_out(struct work *work, struct fes_transaction *transaction)
+{
+	int r = fes_transaction_prepare(transaction);
+
+	if (r == 0)
+		r = primary_unchanged(work);
+	if (r == 0)
+		r = poll_context(work);
+	return r < 0 ? r : fes_transaction_finish(transaction);
+}
+
+static int apply(struct work *work, bool *ret_short)
+{
+	struct fes_apply how = how_to_apply(work);
+	struct fes_transaction *transaction;
+	int r = fes_transaction_new(&how, ret_short, &transaction);
+
+	if (r < 0)
+		return r;
+	if (!(work->run->flags & FES_SYNC_DRY_RUN))
+		r = carry_out(work, transaction);
+	fes_transaction_free(transaction);
+	return r;
+}
+
+static int apply_removals(struct work *work)
+{
+	struct fes_apply how = how_to_apply(work);
+	struct fes_transaction *transaction;
+	int r = fes_transaction_new_removals(&how, &transaction);
+
+	if (r < 0)
+		return r;
+	r = carry_out(work, transaction);
+	fes_transaction_free(transaction);
+	return r;
 }
 
 /* First a transaction that only removes, then look again and do the rest. */
 static int apply_in_two_steps(struct work *work)
 {
-	struct fes_apply removals = {
-		.plan = work->plan,
-		.digester = work->run->digester,
-		.poll = poll_context,
-		.before_commit = primary_unchanged,
-		.userdata = work,
-	};
 	int r;
 
 	fes_log(work->run->context, FES_LOG_INFO,
@@ -208,12 +234,12 @@ static int apply_in_two_steps(struct work *work)
 		work->mirror->volume->name);
 	if (work->run->flags & FES_SYNC_DRY_RUN)
 		return 0;
-	r = fes_apply_removals(&removals);
+	r = apply_removals(work);
 	drop_plan(work);
 	work->removed_first = r == 0;
 	if (r == 0)
 		r = make_plan(work);
-	return r < 0 ? r : apply(work, true, NULL);
+	return r < 0 ? r : apply(work, NULL);
 }
 
 static int bring_in_line(struct work *work)
@@ -230,7 +256,7 @@ static int bring_in_line(struct work *work)
 		mirror->state = FES_MIRROR_IN_SYNC;
 		return 0;
 	}
-	r = apply(work, false, &too_short);
+	r = apply(work, &too_short);
 	if (r == -ENOSPC && too_short)
 		r = apply_in_two_steps(work);
 	if (r == 0)

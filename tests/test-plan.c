@@ -181,8 +181,14 @@ static void expect_plan(struct test *t, const char *text)
 static void settle(struct test *t)
 {
 	struct fes_apply apply = {.plan = t->plan, .digester = t->digester};
-	int r = fes_apply_plan(&apply, NULL);
+	struct fes_transaction *transaction;
+	int r = fes_transaction_new(&apply, NULL, &transaction);
 
+	ck_assert_msg(r == 0, "%d: %s", r, t->log);
+	r = fes_transaction_prepare(transaction);
+	if (r == 0)
+		r = fes_transaction_finish(transaction);
+	fes_transaction_free(transaction);
 	ck_assert_msg(r == 0, "%d: %s", r, t->log);
 	expect_plan(t, "");
 	drop_plan(t);
