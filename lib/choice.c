@@ -25,11 +25,33 @@ static bool is_hidden(const char *name)
 	return name[0] == '.' || strncasecmp(name, "auto-", 5) == 0;
 }
 
+static bool is_in(const struct fes_node *node, const char *dir)
+{
+	return node->parent && fat_name_equal(node->parent->path, dir);
+}
+
 bool fes_node_is_choice(const struct fes_node *node)
 {
 	if (node->directory || node->role != FES_MANAGED || is_hidden(node->name))
 		return false;
 	if (is_ending(node->name, ".efi"))
-		return fat_name_equal(node->parent->path, "/EFI/Linux");
-	return is_ending(node->name, ".conf") && fat_name_equal(node->parent->path, "/loader/entries");
+		return is_in(node, "/EFI/Linux");
+	return is_ending(node->name, ".conf") && is_in(node, "/loader/entries");
+}
+
+/* "x.efi.extra.d" has what the image "x.efi" takes along (systemd-stub(7)). */
+bool fes_node_is_companion(const struct fes_node *node)
+{
+	size_t len = strlen(node->name), n = strlen(".extra.d");
+
+	return node->directory && node->role == FES_MANAGED && len > n &&
+		fat_name_equal(node->name + len - n, ".extra.d") && is_in(node, "/EFI/Linux");
+}
+
+bool fes_tree_has_choice(const struct fes_tree *tree)
+{
+	for (size_t i = 0; i < tree->n_nodes; i++)
+		if (fes_node_is_choice(tree->nodes[i]))
+			return true;
+	return false;
 }

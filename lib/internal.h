@@ -294,7 +294,7 @@ enum fes_site_kind {
 enum fes_phase {
 	FES_PHASE_PAYLOAD, /* what loader entries refer to */
 	FES_PHASE_LOADER,  /* /loader */
-	FES_PHASE_REMOVAL, /* payload that the old loader entries needed */
+	FES_PHASE_REMOVAL, /* what could be booted until then, and its payload */
 };
 
 struct fes_site {
@@ -325,21 +325,23 @@ struct fes_plan {
 };
 
 /*
- * Find out what to do. Pure, but for reading the mirror's loader entries.
+ * Find out what to do. Pure, but for reading the mirror's loader entries. With @keep_images what can
+ * be booted goes in FES_PHASE_REMOVAL only, because until then it may be nowhere else.
  *
  * Returns 0, -EEXIST (a managed name is taken by something foreign of the other kind; reported),
  * -ENOMEM or a device error.
  */
-int fes_plan_make(const struct fes_comparison *comparison, struct fes_plan **ret);
+int fes_plan_make(const struct fes_comparison *comparison, bool keep_images,
+	struct fes_plan **ret);
 void fes_plan_free(struct fes_plan *plan);
 
 /* ---- retain.c, rename.c, changes.c: parts of fes_plan_make() ---- */
 
 /*
- * Mark what goes after the loader entries: plan->retained and retains of sites, or their phase.
- * Returns 0, -ENOMEM or a device error.
+ * Mark what goes after the loader entries: plan->retained and retains of sites, or their phase. See
+ * fes_plan_make(). Returns 0, -ENOMEM or a device error.
  */
-int fes_plan_retain(struct fes_plan *plan);
+int fes_plan_retain(struct fes_plan *plan, bool keep_images);
 
 /* Fill plan->chain and plan->moved. 0 or -ENOMEM. */
 int fes_plan_find_renames(struct fes_plan *plan);
@@ -367,6 +369,11 @@ bool fes_references_has(const struct fes_references *references, const struct fe
 
 /* Whether @node is managed and a boot loader offers it as an entry. */
 bool fes_node_is_choice(const struct fes_node *node);
+
+/* Whether @node is a directory that belongs to an image which is a choice, now or formerly. */
+bool fes_node_is_companion(const struct fes_node *node);
+
+bool fes_tree_has_choice(const struct fes_tree *tree);
 
 /* ---- removals.c ---- */
 

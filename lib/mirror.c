@@ -136,7 +136,7 @@ static int make_plan(struct work *work)
 	if (r == 0)
 		r = fes_compare(run->tree, work->tree, run->digester, run->flags & FES_SYNC_QUICK,
 			&work->comparison);
-	return r < 0 ? r : fes_plan_make(work->comparison, &work->plan);
+	return r < 0 ? r : fes_plan_make(work->comparison, false, &work->plan);
 }
 
 static int compare_again(const struct fes_run *run)

@@ -340,7 +340,7 @@ static struct fes_plan *new_plan(const struct fes_comparison *c)
 	return NULL;
 }
 
-static int make(struct planner *planner)
+static int make(struct planner *planner, bool keep_images)
 {
 	struct fes_plan *plan = planner->plan;
 	const struct fes_comparison *c = planner->c;
@@ -350,7 +350,7 @@ static int make(struct planner *planner)
 		r = edit_dir(planner, c->primary->root, c->mirror->root);
 	if (r < 0)
 		return r;
-	r = fes_plan_retain(plan);
+	r = fes_plan_retain(plan, keep_images);
 	if (r == 0)
 		r = push_last_versions(planner);
 	if (r == 0)
@@ -362,14 +362,15 @@ static int make(struct planner *planner)
 	return r;
 }
 
-int fes_plan_make(const struct fes_comparison *comparison, struct fes_plan **ret)
+int fes_plan_make(const struct fes_comparison *comparison, bool keep_images,
+	struct fes_plan **ret)
 {
 	struct planner planner = {.plan = new_plan(comparison), .c = comparison};
 	int r;
 
 	if (!planner.plan)
 		return -ENOMEM;
-	r = make(&planner);
+	r = make(&planner, keep_images);
 	if (r < 0) {
 		fes_plan_free(planner.plan);
 		return r;

@@ -5,13 +5,14 @@
 
 /*
  * What may not go before the loader entries are new: payload that the mirror's present entries may
- * refer to; and images that can be booted themselves, if nothing else could be until then.
+ * refer to; and images that can be booted themselves, if nothing else could be until then or they
+ * are to be found on another volume only by then.
  */
 
 struct retainer {
 	struct fes_plan *plan;
-	struct fes_references *references; /* of the mirror's entries */
-	bool choices;
+	struct fes_references *references; /* of the mirror's entries; NULL: they stay as they are */
+	bool images;
 };
 
 static bool any_site(const struct fes_plan *plan, enum fes_phase phase)
@@ -46,20 +47,38 @@ static bool has_choice_meanwhile(const struct fes_comparison *c)
 	return any_node(c->mirror, is_entry) || any_node(c->primary, is_image);
 }
 
-static bool holds_image(const struct fes_node *node)
+/* The mirror's image @m only gets another name: it is there all the time. */
+static bool is_renamed(const struct fes_comparison *c, const struct fes_node *m)
 {
-	if (is_image(node))
+	const struct fes_node *dir = c->back[m->parent->id];
+
+	for (size_t i = 0; dir && c->m_has[m->id] && i < dir->n_children; i++) {
+		const struct fes_node *p = dir->children[i];
+
+		if (is_image(p) && !c->same[p->id] && c->p_has[p->id] &&
+			fes_digest_equal(c->p_digest[p->id], c->m_digest[m->id]))
+			return true;
+	}
+	return false;
+}
+
+static bool holds_image(const struct fes_comparison *c, const struct fes_node *m)
+{
+	if (is_image(m))
+		return !is_renamed(c, m);
+	if (fes_node_is_companion(m))
 		return true;
-	for (size_t i = 0; i < node->n_children; i++)
-		if (holds_image(node->children[i]))
+	for (size_t i = 0; i < m->n_children; i++)
+		if (holds_image(c, m->children[i]))
 			return true;
 	return false;
 }
 
 static bool still_needed(const struct retainer *retainer, const struct fes_node *m)
 {
-	return fes_references_has(retainer->references, m) ||
-		(retainer->choices && holds_image(m));
+	if (retainer->references && fes_references_has(retainer->references, m))
+		return true;
+	return retainer->images && holds_image(retainer->plan->comparison, m);
 }
 
 /* Its name is free for something else already. */
@@ -99,17 +118,19 @@ static void retain(struct retainer *retainer, struct fes_site *site)
 		site->retains = retain_below(retainer, site->p, site->m);
 }
 
-int fes_plan_retain(struct fes_plan *plan)
+int fes_plan_retain(struct fes_plan *plan, bool keep_images)
 {
 	struct retainer retainer = {
 		.plan = plan,
-		.choices = !has_choice_meanwhile(plan->comparison),
+		.images = keep_images || !has_choice_meanwhile(plan->comparison),
 	};
-	int r;
+	bool entries_change = any_site(plan, FES_PHASE_LOADER);
+	int r = 0;
 
-	if (!any_site(plan, FES_PHASE_LOADER) || !any_site(plan, FES_PHASE_PAYLOAD))
+	if (!any_site(plan, FES_PHASE_PAYLOAD) || !(entries_change || keep_images))
 		return 0;
-	r = fes_references_read(plan->comparison->mirror, NULL, &retainer.references);
+	if (entries_change)
+		r = fes_references_read(plan->comparison->mirror, NULL, &retainer.references);
 	if (r < 0)
 		return r;
 	for (size_t i = 0; i < plan->n_sites; i++)

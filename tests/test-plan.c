@@ -38,7 +38,7 @@ struct test {
 	struct fes_digester *digester;
 	struct fes_comparison *comparison;
 	struct fes_plan *plan;
-	bool quick;
+	bool quick, keep_images;
 	char log[4096];
 	char text[4096];
 };
@@ -127,7 +127,7 @@ static int make_plan(struct test *t)
 	ck_assert_int_eq(
 		fes_compare(t->primary.tree, t->mirror.tree, t->digester, t->quick, &t->comparison),
 		0);
-	return fes_plan_make(t->comparison, &t->plan);
+	return fes_plan_make(t->comparison, t->keep_images, &t->plan);
 }
 
 /* ---- as text ---- */
@@ -1057,6 +1057,89 @@ START_TEST(test_in_a_mixed_directory_a_named_kernel_goes_last)
 }
 END_TEST
 
+/* ---- images that are kept until the end ---- */
+
+static const struct fixture_file three_images[] = {
+	{.path = "/EFI/Linux/goes.efi", .size = 900, .seed = 1},
+	{.path = "/EFI/Linux/renamed+3.efi", .size = 950, .seed = 2},
+	{.path = "/EFI/Linux/stays.efi", .size = 1000, .seed = 3},
+	{.path = "/EFI/Linux/goes.efi.extra.d/net.addon.efi", .size = 600, .seed = 4},
+	{.path = "/EFI/systemd/systemd-bootx64.efi", .size = 700, .seed = 5},
+};
+
+static bool is_retained(const struct test *t, const char *path)
+{
+	const struct fes_tree *tree = t->plan->comparison->mirror;
+
+	for (size_t i = 0; i < tree->n_nodes; i++)
+		if (strcmp(tree->nodes[i]->path, path) == 0)
+			return t->plan->retained[i];
+	return false;
+}
+
+START_TEST(test_images_are_kept_although_no_entry_changes)
+{
+	static const struct fixture_file primary[] = {
+		{.path = "/EFI/Linux/renamed+2-1.efi", .size = 950, .seed = 2},
+		{.path = "/EFI/Linux/stays.efi", .size = 1000, .seed = 3},
+		{.path = "/EFI/systemd/systemd-bootx64.efi", .size = 700, .seed = 5},
+	};
+	struct test *t = NEW_TEST(primary, three_images);
+
+	t->keep_images = true;
+	ck_assert_int_eq(make_plan(t), 0);
+	ck_assert(is_retained(t, "/EFI/Linux/goes.efi"));
+	ck_assert(is_retained(t, "/EFI/Linux/goes.efi.extra.d"));
+	expect_and_settle(t, "payload: rebuild /EFI/Linux, retaining\n"
+			     "removal: rebuild /EFI/Linux\n"
+			     "removed /EFI/Linux/goes.efi\n"
+			     "removed /EFI/Linux/goes.efi.extra.d\n"
+			     "removed /EFI/Linux/goes.efi.extra.d/net.addon.efi\n"
+			     "renamed /EFI/Linux/renamed+2-1.efi from /EFI/Linux/renamed+3.efi\n");
+	free_test(t);
+}
+END_TEST
+
+START_TEST(test_a_renamed_image_is_not_kept_under_its_old_name)
+{
+	static const struct fixture_file primary[] = {
+		{.path = "/EFI/Linux/goes.efi", .size = 900, .seed = 1},
+		{.path = "/EFI/Linux/goes.efi.extra.d/net.addon.efi", .size = 600, .seed = 4},
+		{.path = "/EFI/Linux/renamed+2-1.efi", .size = 950, .seed = 2},
+		{.path = "/EFI/Linux/stays.efi", .size = 1000, .seed = 3},
+		{.path = "/EFI/systemd/systemd-bootx64.efi", .size = 700, .seed = 5},
+	};
+	struct test *t = NEW_TEST(primary, three_images);
+
+	t->keep_images = true;
+	expect_and_settle(t, "payload: rebuild /EFI/Linux\n"
+			     "renamed /EFI/Linux/renamed+2-1.efi from /EFI/Linux/renamed+3.efi\n");
+	free_test(t);
+}
+END_TEST
+
+START_TEST(test_a_directory_of_images_is_kept_whole)
+{
+	static const struct fixture_file primary[] = {
+		{.path = "/EFI/systemd/systemd-bootx64.efi", .size = 800, .seed = 6},
+	};
+	struct test *t = NEW_TEST(primary, three_images);
+
+	t->keep_images = true;
+	expect_plan(t, "payload: rebuild /EFI/systemd\n"
+		       "removal: remove /EFI/Linux\n"
+		       "removed /EFI/Linux\n"
+		       "removed /EFI/Linux/goes.efi\n"
+		       "removed /EFI/Linux/goes.efi.extra.d\n"
+		       "removed /EFI/Linux/goes.efi.extra.d/net.addon.efi\n"
+		       "removed /EFI/Linux/renamed+3.efi\n"
+		       "removed /EFI/Linux/stays.efi\n"
+		       "contents /EFI/systemd/systemd-bootx64.efi\n");
+	settle(t);
+	free_test(t);
+}
+END_TEST
+
 /* ---- files become directories, and the other way round ---- */
 
 START_TEST(test_in_a_managed_directory_the_kind_may_change)
@@ -1397,6 +1480,9 @@ static void add_order(Suite *suite)
 		test_a_renamed_kernel_that_an_entry_names_is_there_under_both_names,
 		test_a_named_directory_goes_after_its_entry,
 		test_in_a_mixed_directory_a_named_kernel_goes_last,
+		test_images_are_kept_although_no_entry_changes,
+		test_a_renamed_image_is_not_kept_under_its_old_name,
+		test_a_directory_of_images_is_kept_whole,
 		test_in_a_managed_directory_the_kind_may_change,
 		test_in_a_mixed_managed_directory_the_kind_may_change,
 	};
