@@ -79,12 +79,30 @@ static int keep_payload(struct finder *finder)
 	return 0;
 }
 
+static bool lies_in_companion(const struct fes_node *node)
+{
+	for (; node; node = node->parent)
+		if (fes_node_is_companion(node))
+			return true;
+	return false;
+}
+
+/* With what images take along: which of it belongs to this one does not matter. */
+static void keep_choice(struct finder *finder, const struct fes_node *choice)
+{
+	const struct fes_tree *mirror = finder->c->mirror;
+
+	finder->keep[choice->id] = true;
+	for (size_t i = 0; i < mirror->n_nodes; i++)
+		finder->keep[i] |= lies_in_companion(mirror->nodes[i]);
+}
+
 static int protect_choices(struct finder *finder)
 {
 	const struct fes_node *choice = last_choice(finder->c);
 
 	if (choice)
-		finder->keep[choice->id] = true;
+		keep_choice(finder, choice);
 	return keep_payload(finder);
 }
 

@@ -363,13 +363,46 @@ static bool judge_entry(struct cut_judge *judge, const struct cut_node *entry)
 	return true;
 }
 
+/* "/EFI/Linux/x+2-1.efi" takes along what is in "/EFI/Linux/x.efi.extra.d/". */
+static void companion_of(const struct cut_node *image, char *path, size_t len)
+{
+	const char *counter = strrchr(image->path, '+');
+	int n = counter ? (int)(counter - image->path) : (int)strlen(image->path) - 4;
+
+	(void)snprintf(path, len, "%.*s.efi.extra.d/", n, image->path);
+}
+
+/* An image that is not the new one has what it took along before. */
+static bool judge_image(struct cut_judge *judge, const struct cut_node *image)
+{
+	char dir[512];
+
+	if (is_version(&judge->now, image, &judge->after) ||
+		!is_version(&judge->now, image, &judge->before))
+		return true;
+	companion_of(image, dir, sizeof dir);
+	for (size_t i = 0; i < judge->before.n; i++) {
+		const char *path = judge->before.nodes[i].path;
+
+		if (strncmp(path, dir, strlen(dir)) == 0 && !find(&judge->now, path))
+			return fault(judge, "%s: without %s", image->path, path);
+	}
+	return true;
+}
+
+static bool judge_choice(struct cut_judge *judge, const struct cut_node *node)
+{
+	if (is_loader_entry(node))
+		return judge_entry(judge, node);
+	return !is_choice(node) || judge_image(judge, node);
+}
+
 static bool judge_boot(struct cut_judge *judge)
 {
 	if (judge->has_choices && !has_choice(&judge->now))
 		return fault(judge, "nothing to boot is left");
 	for (size_t i = 0; i < judge->now.n; i++)
-		if (is_loader_entry(&judge->now.nodes[i]) &&
-			!judge_entry(judge, &judge->now.nodes[i]))
+		if (!judge_choice(judge, &judge->now.nodes[i]))
 			return false;
 	return true;
 }

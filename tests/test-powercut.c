@@ -284,6 +284,7 @@ static const struct cut_file renamed_along[] = {
 static const struct cut_file image_to_entry[] = {
 	{"/loader/entries/a.conf", NULL, "=linux /EFI/Linux/linux\n"},
 	{"/EFI/Linux/a.efi", "3000@1", NULL},
+	{"/EFI/Linux/a.efi.extra.d/net.addon.efi", "600@3", NULL},
 	{"/EFI/Linux/linux", NULL, "2900@2"},
 	{NULL, NULL, NULL},
 };
@@ -478,6 +479,16 @@ static const struct cut_file swapped_kernels[] = {
 	{NULL, NULL, NULL},
 };
 static const struct cut_workload two_steps = {.files = swapped_kernels, .foreign = foreign_files};
+
+/* Of the images that go, the one that stays until the end keeps what it takes along. */
+static const struct cut_file swapped_images[] = {
+	{"/EFI/Linux/old.efi", "128000@1", NULL},
+	{"/EFI/Linux/rescue.efi", "10000@3", NULL},
+	{"/EFI/Linux/rescue.efi.extra.d/net.addon.efi", "600@4", NULL},
+	{"/EFI/Linux/new.efi", NULL, "130000@2"},
+	{NULL, NULL, NULL},
+};
+static const struct cut_workload two_steps_of_images = {.files = swapped_images};
 
 /* The entry keeps its name and names another kernel: as long as it stays, so must the old one. */
 static const struct cut_file redirected_kernels[] = {
@@ -721,8 +732,9 @@ END_TEST
 
 START_TEST(test_old_goes_first_when_room_is_short)
 {
+	static const struct cut_workload *const workloads[] = {&two_steps, &two_steps_of_images};
 	struct cut_effort effort = effort_for(&fat12_small);
-	struct cut_case *c = begin(&fat12_small, &two_steps);
+	struct cut_case *c = begin(&fat12_small, workloads[_i]);
 
 	effort.nested_every = 7;
 	prove_case(c, &effort);
@@ -845,7 +857,7 @@ static Suite *make_suite(void)
 	tcase_add_loop_test(tc, test_root_grows, 0, 2);
 	tcase_add_test(tc, test_entry_set_in_two_sectors_is_added);
 	tcase_add_test(tc, test_entry_set_in_two_sectors_is_removed);
-	tcase_add_test(tc, test_old_goes_first_when_room_is_short);
+	tcase_add_loop_test(tc, test_old_goes_first_when_room_is_short, 0, 2);
 	tcase_add_loop_test(tc, test_without_room_nothing_is_written, 0, 4);
 
 	tc = add_case(suite, "without a barrier");
