@@ -389,7 +389,9 @@ int fes_transaction_prepare(struct fes_transaction *t)
 
 int fes_transaction_commit_payload(struct fes_transaction *t)
 {
-	return fat_txn_commit(t->txn, t->n_payload);
+	int r = fat_txn_commit(t->txn, t->n_payload);
+
+	return r < 0 ? r : t->n_payload > 0;
 }
 
 int fes_transaction_finish(struct fes_transaction *t)

@@ -424,7 +424,8 @@ void fes_transaction_free(struct fes_transaction *transaction);
  * The steps, in this order: copy what is new and read it back; commit what loader entries refer to
  * (may be left out); commit the rest, and free what only the old versions used. See
  * fat_txn_prepare(), fat_txn_commit() and fat_txn_release() for the errors, which are reported; and
- * for what stands on the medium after one.
+ * for what stands on the medium after one. fes_transaction_commit_payload() returns 1 if there was
+ * any.
  */
 int fes_transaction_prepare(struct fes_transaction *transaction);
 int fes_transaction_commit_payload(struct fes_transaction *transaction);
@@ -530,6 +531,7 @@ struct fes_run {
 	const struct fes_managed *managed;
 	struct fes_digester *digester;
 	unsigned flags;
+	const struct fes_run *xbootldr; /* the same for the XBOOTLDR of the primary's disk; NULL: none */
 };
 
 struct fes_mirror {
@@ -546,6 +548,7 @@ struct fes_mirror {
 	struct blkdev_stats stats;
 	struct fes_change *changes; /* owned, with their texts */
 	size_t n_changes;
+	struct fes_mirror *xbootldr; /* of the same disk, owned; NULL: none that would be looked at */
 };
 
 /*
@@ -554,7 +557,11 @@ struct fes_mirror {
  */
 int fes_run_look_again(const struct fes_run *run);
 
-/* Bring one mirror in line; everything there is to say is in @mirror afterwards. */
+/*
+ * Bring one mirror in line, and its XBOOTLDR along with it; everything there is to say is in @mirror
+ * afterwards. What was refused before (then it need not have a volume) stays so, and the other one of
+ * the two is refused with it.
+ */
 void fes_mirror_sync(struct fes_mirror *mirror, const struct fes_run *run);
 
 /* Note why nothing is done about a mirror, unless a reason is known already. */

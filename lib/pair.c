@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <config.h>
+
+#include <errno.h>
+
+#include "lib/boots.h"
+#include "lib/work.h"
+
+/*
+ * A mirror is one volume or two: the ESP, and the XBOOTLDR partition of the same disk. systemd-boot
+ * takes entries from both, and files of an entry from the volume that it is on. So kernels may move
+ * from one to the other on the primary, and a disk on which only one of them has followed may have
+ * none. Therefore they go together:
+ *
+ *   Both are checked, planned and laid out before either is written to, and all is copied and read
+ *   back on both before the first commit on either. Until then a problem with one ends both, with
+ *   their old contents.
+ *
+ *   Commits, when the primary's XBOOTLDR has something to boot: first what the ESP's entries refer
+ *   to and the boot loader, which should be new before entries that it may have to understand; then
+ *   all of the XBOOTLDR; then the ESP's entries, and what goes from it. Until all is new on the
+ *   XBOOTLDR, what can be booted stays on the ESP; and afterwards there is something on the
+ *   XBOOTLDR.
+ *
+ *   Else the ESP has it all in the end: it comes first, whole.
+ *
+ * So at any moment what could be booted at first, or what can be in the end, is there, complete.
+ * Where room is short, what the primary no longer has goes first, but on neither volume the last
+ * choice.
+ */
+
+struct pair {
+	struct fes_work esp;
+	struct fes_work xbootldr; /* no mirror: none */
+	struct fes_work *volumes[2];
+	size_t n;
+	bool xbootldr_leads; /* the primary's has something to boot */
+};
+
+static void begin(struct pair *pair, struct fes_mirror *mirror, const struct fes_run *run)
+{
+	*pair = (struct pair){.esp = {.mirror = mirror, .run = run}};
+	if (mirror->xbootldr) {
+		pair->xbootldr = (struct fes_work){.mirror = mirror->xbootldr, .run = run->xbootldr};
+		pair->xbootldr_leads = fes_tree_has_choice(run->xbootldr->tree);
+		pair->volumes[pair->n++] = &pair->xbootldr;
+	}
+	pair->volumes[pair->n++] = &pair->esp;
+}
+
+/* Stops at the first error. */
+static int each(struct pair *pair, int (*step)(struct fes_work *work))
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < pair->n; i++)
+		r = step(pair->volumes[i]);
+	return r;
+}
+
+/*
+ * Kernels may have moved to the primary's XBOOTLDR: to bring the ESP alone in line would take them
+ * from this disk.
+ */
+static int require_xbootldr(struct pair *pair)
+{
+	const struct fes_run *run = pair->esp.run;
+	struct fes_mirror *mirror = pair->esp.mirror;
+
+	if (!run->xbootldr || mirror->xbootldr || mirror->state != 0)
+		return 0;
+	if (run->flags & FES_SYNC_FORCE) {
+		fes_log(run->context, FES_LOG_WARNING,
+			"%s: its disk has no XBOOTLDR partition for what is on the primary's (%s)",
+			mirror->volume->name, run->xbootldr->primary->name);
+		return 0;
+	}
+	fes_volume_report(mirror->volume,
+		"its disk has no XBOOTLDR partition, but the primary's has (%s): make one (GPT type bc13c2ff-59e6-4262-a352-b275fd6f7172) and format it, or go on without with --force",
+		run->xbootldr->primary->name);
+	pair->esp.error = -ENXIO;
+	return -ENXIO;
+}
+
+/* If one fails the other is planned nevertheless: it may have problems of its own to tell. */
+static int plan(struct pair *pair)
+{
+	int r = 0, esp;
+
+	if (pair->xbootldr.mirror) {
+		r = fes_work_plan(&pair->xbootldr);
+		pair->esp.keep_images = pair->xbootldr_leads && pair->xbootldr.mirror->n_changes > 0;
+	}
+	esp = fes_work_plan(&pair->esp);
+	return r < 0 ? r : esp;
+}
+
+static int commit(struct pair *pair)
+{
+	struct fes_work *first = &pair->esp, *second = &pair->xbootldr;
+	int r = 0;
+
+	if (pair->xbootldr_leads) {
+		r = fes_work_commit_payload(&pair->esp);
+		first = &pair->xbootldr;
+		second = &pair->esp;
+	}
+	if (r == 0)
+		r = fes_work_finish(first);
+	return r < 0 || !second->mirror ? r : fes_work_finish(second);
+}
+
+static int carry_out(struct pair *pair)
+{
+	int r = each(pair, fes_work_prepare);
+
+	if (r == 0)
+		r = each(pair, fes_work_look_again);
+	return r < 0 ? r : commit(pair);
+}
+
+/* First what only removes, then look again what is left to do. */
+static int make_room(struct pair *pair)
+{
+	int r;
+
+	if (!pair->esp.lacks_room && !pair->xbootldr.lacks_room)
+		return 0;
+	r = each(pair, fes_work_plan_removals);
+	if (r == 0)
+		r = carry_out(pair);
+	return r < 0 ? r : each(pair, fes_work_plan_rest);
+}
+
+static bool anything_to_do(const struct pair *pair)
+{
+	return pair->esp.mirror->n_changes > 0 ||
+		(pair->xbootldr.mirror && pair->xbootldr.mirror->n_changes > 0);
+}
+
+/* Whether the disk as it is can be booted from; that is not known when it cannot be read. */
+static int find_lacking(struct pair *pair)
+{
+	struct fes_mirror *esp = pair->esp.mirror, *xbootldr = pair->xbootldr.mirror;
+
+	if (!(pair->esp.run->flags & FES_SYNC_DRY_RUN) || pair->esp.error < 0 ||
+		pair->xbootldr.error < 0)
+		return 0;
+	return fes_boots_find_lacking(esp->volume, xbootldr ? xbootldr->volume : NULL,
+		&esp->lacking);
+}
+
+static void settle(struct pair *pair)
+{
+	struct fes_work *esp = &pair->esp, *xbootldr = &pair->xbootldr;
+
+	fes_work_settle(esp, xbootldr->mirror ? xbootldr : NULL);
+	if (xbootldr->mirror)
+		fes_work_settle(xbootldr, esp);
+	for (size_t i = 0; i < pair->n; i++)
+		fes_work_done(pair->volumes[i]);
+}
+
+void fes_mirror_sync(struct fes_mirror *mirror, const struct fes_run *run)
+{
+	struct pair pair;
+	int r;
+
+	begin(&pair, mirror, run);
+	r = require_xbootldr(&pair);
+	if (r == 0)
+		r = plan(&pair);
+	if (r == 0 && anything_to_do(&pair) && !(run->flags & FES_SYNC_DRY_RUN)) {
+		r = make_room(&pair);
+		if (r == 0)
+			(void)carry_out(&pair); /* each volume knows its own error */
+	}
+	r = find_lacking(&pair);
+	if (r < 0)
+		pair.esp.error = r;
+	settle(&pair);
+}

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* What is done to one volume of a mirror, step by step. Private to lib/; see pair.c. */
+
+#include "lib/internal.h"
+
+struct fes_work {
+	struct fes_mirror *mirror;
+	const struct fes_run *run; /* about the primary that belongs to it */
+	bool keep_images;          /* see fes_plan_make() */
+	struct fat_check_result check;
+	struct fes_tree *tree;
+	struct fes_comparison *comparison;
+	struct fes_plan *plan;
+	struct fes_transaction *transaction; /* NULL: there is nothing to do, or it is not laid out */
+	bool lacks_room;    /* for old and new side by side */
+	bool removing;      /* the transaction is the one that makes room */
+	bool removed_first; /* ... and it is done */
+	bool committed;     /* part of what the plan says */
+	bool done;          /* all of it */
+	int error;          /* of the step that failed */
+};
+
+/*
+ * The steps. Each returns 0 or an error, which is in work->error then, too, and was reported but
+ * for -ENOMEM, -ECANCELED, and -ENODEV, which stands for what the mirror was refused for before.
+ * Where there is nothing to do, they do nothing.
+ */
+
+/*
+ * Find out what to do and where it finds room. Without enough of it at once, but if what the
+ * primary no longer has goes first, this succeeds with work->lacks_room.
+ */
+int fes_work_plan(struct fes_work *work);
+
+/* To make room: lay out what goes first; and when that is gone, what is left to do. */
+int fes_work_plan_removals(struct fes_work *work);
+int fes_work_plan_rest(struct fes_work *work);
+
+/* See fes_transaction_prepare() and so on. */
+int fes_work_prepare(struct fes_work *work);
+int fes_work_commit_payload(struct fes_work *work);
+int fes_work_finish(struct fes_work *work);
+
+/* Whether the primary still is what the plan was made from, and nobody wants to stop. */
+int fes_work_look_again(struct fes_work *work);
+
+/* Note what came of it in the mirror. @partner (NULL: none) goes along, and may be why it ended. */
+void fes_work_settle(struct fes_work *work, const struct fes_work *partner);
+
+/* Forget all but that, and close the volume. */
+void fes_work_done(struct fes_work *work);
