@@ -153,7 +153,7 @@ static int take_snapshot(struct cut_snapshot *s, const struct fes_managed *manag
 	return r;
 }
 
-static const struct cut_node *find(const struct cut_snapshot *s, const char *path)
+const struct cut_node *cut_snapshot_find(const struct cut_snapshot *s, const char *path)
 {
 	struct cut_node key = {.path = path};
 
@@ -202,7 +202,7 @@ static bool same_meta(const struct cut_node *a, const struct cut_node *b)
 static bool is_version(const struct cut_snapshot *now, const struct cut_node *node,
 	const struct cut_snapshot *of)
 {
-	const struct cut_node *version = find(of, node->path);
+	const struct cut_node *version = cut_snapshot_find(of, node->path);
 
 	if (!version || version->directory != node->directory)
 		return false;
@@ -215,7 +215,7 @@ static bool is_version(const struct cut_snapshot *now, const struct cut_node *no
 static bool is_untouched(const struct cut_snapshot *now, const struct cut_node *node,
 	const struct cut_snapshot *before)
 {
-	const struct cut_node *old = find(before, node->path);
+	const struct cut_node *old = cut_snapshot_find(before, node->path);
 
 	if (!old || old->n_slots != node->n_slots || old->n_chain != node->n_chain ||
 		memcmp(old->slots, node->slots, (size_t)node->n_slots * FAT_SLOT_LEN) != 0 ||
@@ -259,7 +259,7 @@ static bool judge_nodes(struct cut_judge *judge, bool final)
 
 static bool is_in(const struct cut_snapshot *s, const struct cut_node *node)
 {
-	const struct cut_node *there = find(s, node->path);
+	const struct cut_node *there = cut_snapshot_find(s, node->path);
 
 	return there && there->directory == node->directory;
 }
@@ -273,7 +273,7 @@ static bool judge_missing(struct cut_judge *judge)
 		if (node->role != FES_FOREIGN &&
 			!(is_in(&judge->after, node) && is_in(judge->target, node)))
 			continue;
-		if (!find(&judge->now, node->path))
+		if (!cut_snapshot_find(&judge->now, node->path))
 			return fault(judge, "%s: gone", node->path);
 	}
 	return true;
@@ -284,7 +284,7 @@ static bool judge_complete(struct cut_judge *judge)
 	for (size_t i = 0; i < judge->target->n; i++) {
 		const struct cut_node *node = &judge->target->nodes[i];
 
-		if (node->role == FES_MANAGED && !find(&judge->now, node->path))
+		if (node->role == FES_MANAGED && !cut_snapshot_find(&judge->now, node->path))
 			return fault(judge, "%s: missing", node->path);
 	}
 	return true;
@@ -318,7 +318,7 @@ static bool is_choice(const struct cut_node *node)
 	return is_loader_entry(node) || is_file_in(node, "/EFI/Linux/", ".efi");
 }
 
-static bool has_choice(const struct cut_snapshot *s)
+bool cut_snapshot_has_choice(const struct cut_snapshot *s)
 {
 	for (size_t i = 0; i < s->n; i++)
 		if (is_choice(&s->nodes[i]))
@@ -384,7 +384,7 @@ static bool judge_image(struct cut_judge *judge, const struct cut_node *image)
 	for (size_t i = 0; i < judge->before.n; i++) {
 		const char *path = judge->before.nodes[i].path;
 
-		if (strncmp(path, dir, strlen(dir)) == 0 && !find(&judge->now, path))
+		if (strncmp(path, dir, strlen(dir)) == 0 && !cut_snapshot_find(&judge->now, path))
 			return fault(judge, "%s: without %s", image->path, path);
 	}
 	return true;
@@ -399,7 +399,7 @@ static bool judge_choice(struct cut_judge *judge, const struct cut_node *node)
 
 static bool judge_boot(struct cut_judge *judge)
 {
-	if (judge->has_choices && !has_choice(&judge->now))
+	if (judge->has_choices && !cut_snapshot_has_choice(&judge->now))
 		return fault(judge, "nothing to boot is left");
 	for (size_t i = 0; i < judge->now.n; i++)
 		if (!judge_choice(judge, &judge->now.nodes[i]))
@@ -644,8 +644,9 @@ static uint64_t find_label(const struct fat_geometry *geo, const uint8_t *image)
 /* Whether there is something to boot at any time. */
 static void expect_choices(struct cut_judge *judge)
 {
-	judge->has_choices = has_choice(&judge->before) && has_choice(&judge->after) &&
-		(judge->other.n == 0 || has_choice(&judge->other));
+	judge->has_choices = cut_snapshot_has_choice(&judge->before) &&
+		cut_snapshot_has_choice(&judge->after) &&
+		(judge->other.n == 0 || cut_snapshot_has_choice(&judge->other));
 }
 
 void cut_judge_set_primary(struct cut_judge *judge, const struct cut_image *primary)

@@ -206,6 +206,12 @@ void cut_judge_set_primary(struct cut_judge *judge, const struct cut_image *prim
  */
 bool cut_judge(struct cut_judge *judge, const struct cut_image *image, bool final);
 
+/* The entry at @path, or NULL. */
+const struct cut_node *cut_snapshot_find(const struct cut_snapshot *snapshot, const char *path);
+
+/* Whether there is something to boot. */
+bool cut_snapshot_has_choice(const struct cut_snapshot *snapshot);
+
 /* Mark the clusters that can be reached through either FAT copy in @bits, by cluster number. */
 void cut_judge_reachable(struct cut_judge *judge, const struct cut_image *image, uint8_t *bits);
 
