@@ -192,6 +192,41 @@ static int put_in_place(struct writing *w)
 	return 0;
 }
 
+/* ---- no file any more ---- */
+
+static int remove_list(struct writing *w)
+{
+	if (unlinkat(w->loader, "esp-sync", 0) < 0) {
+		int r = fes_last_error();
+
+		return r == -ENOENT ? 0 : complain(w, "/loader/esp-sync", "cannot be removed", r);
+	}
+	if (fsync(w->loader) < 0)
+		return complain(w, "/loader/esp-sync", "was removed, but may still be on the disk",
+			fes_last_error());
+	return 0;
+}
+
+static int open_and_remove(struct writing *w)
+{
+	int r = open_dir(w->root, "loader", &w->loader);
+
+	if (r == -ENOENT)
+		return 0;
+	return r < 0 ? complain(w, "/loader", "cannot be opened", r) : remove_list(w);
+}
+
+/* ---- all of it ---- */
+
+static int open_and_write(struct writing *w, const char *text, size_t len)
+{
+	int r = open_loader(w);
+
+	if (r == 0)
+		r = write_temporary(w, text, len);
+	return r < 0 ? r : put_in_place(w);
+}
+
 static void clean_up(const struct writing *w)
 {
 	/* What cannot be removed does no harm, and the reason has been told. */
@@ -216,11 +251,7 @@ int fes_listfile_write_mounted(const char *mount_path, dev_t device, const char 
 	int r = open_root(&w, device);
 
 	if (r == 0)
-		r = open_loader(&w);
-	if (r == 0)
-		r = write_temporary(&w, text, len);
-	if (r == 0)
-		r = put_in_place(&w);
+		r = text ? open_and_write(&w, text, len) : open_and_remove(&w);
 	clean_up(&w);
 	return r;
 }

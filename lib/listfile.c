@@ -277,6 +277,20 @@ static int plan_addition(struct writer *w)
 	return r < 0 ? r : fat_txn_add(w->txn, &root, dir);
 }
 
+static int plan_removal(struct writer *w)
+{
+	struct fat_place place = {w->dir.first_cluster, dir_path, w->file.short_slot};
+
+	return fat_txn_remove(w->txn, &place);
+}
+
+static int plan(struct writer *w)
+{
+	if (!w->source.text)
+		return plan_removal(w);
+	return w->has_file ? plan_replacement(w) : plan_addition(w);
+}
+
 static int lay_out(struct writer *w)
 {
 	struct fat_space space = {0};
@@ -299,10 +313,11 @@ static int write_list(struct writer *w)
 {
 	int r = find_entries(w);
 
+	if (r < 0 || (!w->source.text && !w->has_file))
+		return r;
+	r = fat_txn_begin(w->volume->fat, &w->txn);
 	if (r == 0)
-		r = fat_txn_begin(w->volume->fat, &w->txn);
-	if (r == 0)
-		r = w->has_file ? plan_replacement(w) : plan_addition(w);
+		r = plan(w);
 	if (r == 0)
 		r = lay_out(w);
 	if (r < 0)

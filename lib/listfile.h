@@ -27,7 +27,7 @@ int fes_listfile_read(struct fes_volume *volume, struct fes_list *ret);
  * Make @text (@len bytes) the list of @volume, which is open for writing and has passed
  * fes_volume_require_sound() since: in a transaction that a power cut leaves done or not done, and
  * that changes nothing else. An entry that is there keeps its name and attributes; a missing
- * /loader is made.
+ * /loader is made. With @text NULL there is no list any more, which is fine if there was none.
  *
  * All is reported but -EFBIG, -ENOMEM and -ECANCELED. Returns 0, after which the volume must be
  * checked anew before it is changed again; or, with the list as it was,
@@ -44,14 +44,15 @@ int fes_listfile_write_volume(struct fes_volume *volume, const char *text, size_
 
 /*
  * Make @text the list of the file system mounted at @mount_path: under another name first, then in
- * the place of the old one, and on the disk when this returns. A missing loader/ is made.
+ * the place of the old one, and on the disk when this returns. A missing loader/ is made. With
+ * @text NULL there is no list any more, which is fine if there was none.
  *
  * @device is what has to be mounted there: something else may cover it by now. @report gets one
  * message for every failure: what, where, why and what to do.
  *
  * Returns 0, or an errno of the system call that failed, -EROFS, -ENOSPC and -EACCES among them;
  * -ENODEV when something else is mounted there. The list is as it was, but for an error of the very
- * last step, which brings the new name to the disk; then the message says so.
+ * last step, which brings the change of the name to the disk; then the message says so.
  */
 int fes_listfile_write_mounted(const char *mount_path, dev_t device, const char *text, size_t len,
 	void (*report)(void *userdata, const char *message), void *userdata);

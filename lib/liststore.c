@@ -27,6 +27,11 @@ static void log_error(void *userdata, const char *message)
 	fes_log(userdata, FES_LOG_ERROR, "%s", message);
 }
 
+static size_t text_len(const struct store *store)
+{
+	return store->text ? strlen(store->text) : 0;
+}
+
 /* Somebody else may have changed it since it was read. The disk is locked now. */
 static int require_expected(const struct store *store, struct fes_volume *volume)
 {
@@ -63,7 +68,7 @@ static int write_mounted(const struct store *store, struct fes_volume *volume)
 	}
 	if (asprintf(&path, "%s%s", root, volume->mount_path) < 0)
 		return -ENOMEM;
-	r = fes_listfile_write_mounted(path, volume->mount_device, store->text, strlen(store->text),
+	r = fes_listfile_write_mounted(path, volume->mount_device, store->text, text_len(store),
 		log_error, store->context);
 	free(path);
 	return r;
@@ -79,7 +84,7 @@ static int write_volume(const struct store *store)
 		return r;
 	r = fes_volume_require_sound(volume, &check);
 	if (r == 0)
-		r = fes_listfile_write_volume(volume, store->text, strlen(store->text));
+		r = fes_listfile_write_volume(volume, store->text, text_len(store));
 	fes_volume_close(volume);
 	return r;
 }

@@ -6,8 +6,9 @@
 #include "lib/internal.h"
 
 /*
- * Write @text to /loader/esp-sync of the volume that @spec names, instead of @expected (NULL: there is
- * no list). Goes through the mount of a mounted volume. Locks the disk meanwhile.
+ * Write @text (NULL: no list any more) to /loader/esp-sync of the volume that @spec names, instead of
+ * @expected (NULL: there is no list). Goes through the mount of a mounted volume. Locks the disk
+ * meanwhile.
  *
  * Returns 0; -ESTALE (it is no longer @expected), -EBUSY (mounted where it cannot be seen), -EAGAIN
  * (locked by somebody else), -EROFS, -ENOSPC, -EUCLEAN (damaged) or an error of the device; reported.

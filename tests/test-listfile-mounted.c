@@ -35,7 +35,8 @@ enum call {
 	CALL_FSYNC = 1 << 5,
 	CALL_CLOSE = 1 << 6,
 	CALL_RENAMEAT = 1 << 7,
-	CALL_ALL = (1 << 8) - 1,
+	CALL_UNLINKAT = 1 << 8,
+	CALL_ALL = (1 << 9) - 1,
 };
 
 static unsigned calls;    /* CALL_*: those that are counted and may fail */
@@ -115,6 +116,11 @@ WRAP(int, renameat, (int old_dir, const char *old, int new_dir, const char *new)
 	return fails(CALL_RENAMEAT) ? -1 : __real_renameat(old_dir, old, new_dir, new);
 }
 
+WRAP(int, unlinkat, (int dir, const char *path, int flags))
+{
+	return fails(CALL_UNLINKAT) ? -1 : __real_unlinkat(dir, path, flags);
+}
+
 /* ---- a mount point ---- */
 
 static void setup(void)
@@ -142,11 +148,12 @@ static void take_message(void *userdata, const char *text)
 	n_messages++;
 }
 
+/* NULL: no list. */
 static int write_text(const char *text)
 {
 	n_messages = 0;
-	return fes_listfile_write_mounted(root.path, device, text, strlen(text), take_message,
-		message);
+	return fes_listfile_write_mounted(root.path, device, text, text ? strlen(text) : 0,
+		take_message, message);
 }
 
 /* Let the @k-th of @which calls fail. */
@@ -264,6 +271,32 @@ START_TEST(test_all_is_on_the_disk_at_the_end)
 }
 END_TEST
 
+START_TEST(test_a_list_is_removed_and_others_stay)
+{
+	scratch_write_text(&root, "/loader/esp-sync", "old\n");
+	scratch_write_text(&root, "/loader/loader.conf", "timeout 3\n");
+	ck_assert_int_eq(write_failing(CALL_FSYNC, 0, 0, NULL), 0);
+	ck_assert_uint_eq(n_calls, 1);
+	ck_assert_str_eq(text_now(), "");
+	ck_assert_uint_eq(count_files(), 1);
+}
+END_TEST
+
+START_TEST(test_a_list_that_is_not_there_need_not_be_removed)
+{
+	scratch_write_text(&root, "/loader/loader.conf", "timeout 3\n");
+	ck_assert_int_eq(write_text(NULL), 0);
+	ck_assert_uint_eq(count_files(), 1);
+	scratch_remove(&root);
+
+	scratch_make(&root);
+	ck_assert_int_eq(write_text(NULL), 0);
+	ck_assert_uint_eq(n_messages, 0);
+	ck_assert_int_eq(rmdir(root.path), 0);
+	ck_assert_int_eq(mkdir(root.path, 0700), 0);
+}
+END_TEST
+
 /* ---- bad ends ---- */
 
 START_TEST(test_whatever_call_fails_the_old_list_stays)
@@ -307,6 +340,31 @@ START_TEST(test_whatever_call_fails_no_half_list_is_made)
 	/* as above, and loader/ is made and opened once more */
 	ck_assert_uint_eq(k, 10);
 	ck_assert_str_eq(text_now(), "new\n");
+}
+END_TEST
+
+START_TEST(test_whatever_call_fails_a_list_that_is_to_go_stays)
+{
+	static const unsigned removal = CALL_OPENAT | CALL_FSTAT | CALL_UNLINKAT;
+	unsigned k;
+
+	scratch_write_text(&root, "/loader/esp-sync", "old\n");
+	for (k = 1; write_failing(removal, k, EROFS, NULL) == -EROFS; k++) {
+		expect_message("", "Read-only file system", "mount -o remount,rw");
+		ck_assert_str_eq(text_now(), "old\n");
+	}
+	/* root, its device, loader/, the list */
+	ck_assert_uint_eq(k, 5);
+	ck_assert_str_eq(text_now(), "");
+}
+END_TEST
+
+START_TEST(test_a_removal_that_may_not_be_on_the_disk_is_an_error)
+{
+	scratch_write_text(&root, "/loader/esp-sync", "old\n");
+	ck_assert_int_eq(write_failing(CALL_FSYNC, 1, EIO, NULL), -EIO);
+	expect_message("/loader/esp-sync: was removed, but may still be on the disk",
+		"Input/output error", "dmesg");
 }
 END_TEST
 
@@ -402,8 +460,12 @@ int main(void)
 		test_short_and_interrupted_writes_go_on,
 		test_a_temporary_name_that_is_taken_is_no_obstacle,
 		test_all_is_on_the_disk_at_the_end,
+		test_a_list_is_removed_and_others_stay,
+		test_a_list_that_is_not_there_need_not_be_removed,
 		test_whatever_call_fails_the_old_list_stays,
 		test_whatever_call_fails_no_half_list_is_made,
+		test_whatever_call_fails_a_list_that_is_to_go_stays,
+		test_a_removal_that_may_not_be_on_the_disk_is_an_error,
 		test_a_file_that_is_not_on_the_disk_gets_no_name,
 		test_a_name_that_may_not_be_on_the_disk_is_an_error,
 		test_a_read_only_mount_is_to_be_remounted,
