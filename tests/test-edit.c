@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * Changes of the list: it is the new one on all ESPs, or it is everywhere what it was, whatever
+ * fails in between. Disk a is the primary.
+ */
+
+#include <config.h>
+
+#include <check.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/faults-wrap.h"
+#include "tests/machine.h"
+
+enum { A, B, C };
+
+#define UUID_A "aaaaaaaa-1111-4222-8333-000000000001\n"
+#define UUID_B "bbbbbbbb-1111-4222-8333-000000000002\n"
+#define UUID_C "cccccccc-1111-4222-8333-000000000003\n"
+#define HEADER "# The EFI System Partitions of this machine, by partition UUID; see esp-sync(5).\n"
+
+static struct machine m;
+
+static void setup(void)
+{
+	wrap_fault = (struct wrap_fault){0};
+	machine_start(&m);
+}
+
+static void teardown(void)
+{
+	machine_stop(&m);
+}
+
+/* ---- a run ---- */
+
+static struct fes_sync *new_run(void)
+{
+	struct fes_sync *sync;
+
+	ck_assert_int_eq(fes_sync_new(m.context, &sync), 0);
+	ck_assert_int_eq(fes_sync_set_primary(sync, m.tags[A]), 0);
+	return sync;
+}
+
+static struct fes_sync *new_addition(int i)
+{
+	struct fes_sync *sync = new_run();
+
+	ck_assert_int_eq(fes_sync_add_to_list(sync, m.paths[i]), 0);
+	return sync;
+}
+
+/* The state of disk @i in @sync, 0 when it is no mirror there. */
+static enum fes_mirror_state state_of(const struct fes_sync *sync, int i)
+{
+	const struct fes_mirror *mirror;
+
+	for (size_t k = 0; (mirror = fes_sync_get_mirror(sync, k)); k++)
+		if (strcmp(fes_mirror_get_spec(mirror), m.tags[i]) == 0)
+			return fes_mirror_get_state(mirror);
+	return 0;
+}
+
+/* Its calls of @calls fail from the @nth on; of disk @i, or of any with -1. */
+static int run_failing(struct fes_sync *sync, unsigned calls, int i, uint64_t nth)
+{
+	int r;
+
+	wrap_fault = (struct wrap_fault){
+		.error = EIO,
+		.nth = nth,
+		.sticky = true,
+		.inode = i >= 0 ? machine_inode(&m, i) : 0,
+		.calls = calls,
+	};
+	r = fes_sync_run(sync);
+	wrap_fault.calls = 0;
+	return r;
+}
+
+static void sync_all(void)
+{
+	struct fes_sync *sync;
+
+	machine_reboot(&m);
+	sync = new_run();
+	ck_assert_msg(fes_sync_run(sync) == 0, "%s", m.log);
+	ck_assert_str_eq(m.log, "");
+	fes_sync_free(sync);
+}
+
+/* The list @text is on disk A, and those that it names are in sync. This becomes the start. */
+static void begin_with_list(const char *text)
+{
+	machine_do(&m, "printf '%%s' '%s' | mcopy -i a.img$esp - ::" MACHINE_LIST, text);
+	sync_all();
+	machine_keep(&m);
+}
+
+static void expect_lists(const char *a, const char *b, const char *c)
+{
+	machine_expect(&m, A, MACHINE_LIST, a);
+	machine_expect(&m, B, MACHINE_LIST, b);
+	machine_expect(&m, C, MACHINE_LIST, c);
+}
+
+static void expect_listed(const struct fes_sync *sync, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		ck_assert_ptr_nonnull(fes_sync_get_listed(sync, i));
+	ck_assert_ptr_null(fes_sync_get_listed(sync, n));
+}
+
+/* ---- good ends ---- */
+
+START_TEST(test_a_new_list_reaches_all)
+{
+	struct fes_sync *sync = new_addition(B);
+
+	ck_assert_int_eq(fes_sync_add_to_list(sync, m.tags[C]), 0);
+	ck_assert_int_eq(fes_sync_run(sync), 0);
+	ck_assert_int_eq(state_of(sync, B), FES_MIRROR_SYNCED);
+	ck_assert_int_eq(state_of(sync, C), FES_MIRROR_SYNCED);
+	ck_assert(fes_sync_list_changed(sync));
+	expect_listed(sync, 3);
+	expect_lists(HEADER UUID_A UUID_B UUID_C, HEADER UUID_A UUID_B UUID_C,
+		HEADER UUID_A UUID_B UUID_C);
+	for (int i = 0; i < MACHINE_DISKS; i++) {
+		machine_expect(&m, i, "/EFI/Linux/linux.efi", "new\n");
+		machine_expect_sound(&m, i);
+	}
+	fes_sync_free(sync);
+}
+END_TEST
+
+/* ---- a new mirror that fails ---- */
+
+/* Let B fail from its @nth write on while it is added. Returns whether there was one. */
+static bool add_failing(uint64_t nth)
+{
+	struct fes_sync *sync = new_addition(B);
+	bool fired;
+
+	ck_assert_int_eq(run_failing(sync, WRAP_WRITE, B, nth), 0);
+	fired = wrap_fault.n_fired > 0;
+	ck_assert_int_eq(fes_sync_list_changed(sync), !fired);
+	if (fired) {
+		ck_assert_int_eq(state_of(sync, B), FES_MIRROR_FAILED);
+		ck_assert(machine_said(&m, "error: ", "b.img"));
+		ck_assert(machine_said(&m, "warning: ", "the list is again as it was"));
+	}
+	fes_sync_free(sync);
+	return fired;
+}
+
+START_TEST(test_a_new_mirror_that_fails_leaves_no_list_where_there_was_none)
+{
+	for (uint64_t nth = 1; add_failing(nth); nth++) {
+		machine_expect(&m, A, MACHINE_LIST, NULL);
+		machine_expect_sound(&m, A);
+		machine_restore(&m);
+		machine_reboot(&m);
+	}
+	expect_lists(HEADER UUID_A UUID_B, HEADER UUID_A UUID_B, NULL);
+}
+END_TEST
+
+START_TEST(test_a_new_mirror_that_fails_leaves_the_list_as_it_was)
+{
+	static const char old[] = "# ours\n" UUID_A "\n" UUID_C "# end";
+
+	begin_with_list(old);
+	for (uint64_t nth = 1; add_failing(nth); nth++) {
+		machine_expect(&m, A, MACHINE_LIST, old);
+		machine_expect(&m, C, MACHINE_LIST, old);
+		machine_expect_sound(&m, A);
+		machine_expect_sound(&m, C);
+		machine_restore(&m);
+		machine_reboot(&m);
+	}
+	machine_expect(&m, B, MACHINE_LIST, "# ours\n" UUID_A "\n" UUID_C UUID_B "# end");
+}
+END_TEST
+
+START_TEST(test_a_replacement_that_fails_leaves_the_list_as_it_was)
+{
+	struct fes_sync *sync;
+
+	begin_with_list(UUID_A UUID_B);
+	sync = new_run();
+	ck_assert_int_eq(fes_sync_replace_on_list(sync, m.tags[B], m.paths[C]), 0);
+	ck_assert_int_eq(run_failing(sync, WRAP_WRITE, C, 3), 0);
+	ck_assert_int_eq(state_of(sync, C), FES_MIRROR_FAILED);
+	ck_assert(!fes_sync_list_changed(sync));
+	machine_expect(&m, A, MACHINE_LIST, UUID_A UUID_B);
+	machine_expect(&m, B, MACHINE_LIST, UUID_A UUID_B);
+	fes_sync_free(sync);
+}
+END_TEST
+
+int main(void)
+{
+	const TTest *const tests[] = {
+		test_a_new_list_reaches_all,
+		test_a_new_mirror_that_fails_leaves_no_list_where_there_was_none,
+		test_a_new_mirror_that_fails_leaves_the_list_as_it_was,
+		test_a_replacement_that_fails_leaves_the_list_as_it_was,
+	};
+	TCase *tc = tcase_create("edit");
+	Suite *suite = suite_create("edit");
+	SRunner *runner;
+	int failed;
+
+	if (!machine_tools())
+		return 77;
+	tcase_set_timeout(tc, 60);
+	tcase_add_unchecked_fixture(tc, machine_prepare, machine_forget);
+	tcase_add_checked_fixture(tc, setup, teardown);
+	for (size_t i = 0; i < sizeof tests / sizeof *tests; i++)
+		tcase_add_test(tc, tests[i]);
+	suite_add_tcase(suite, tc);
+	runner = srunner_create(suite);
+	srunner_run_all(runner, CK_ENV);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed > 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+}
