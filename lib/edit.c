@@ -260,9 +260,7 @@ static int copy_managed(struct fes_sync *to, const struct fes_sync *from)
 	return r;
 }
 
-/* A run beside this one, with one mirror. */
-static int new_side_run(struct fes_sync *sync, const char *mirror, unsigned flags,
-	struct fes_sync **ret)
+int fes_edit_new_side_run(const struct fes_sync *sync, unsigned flags, struct fes_sync **ret)
 {
 	struct fes_sync *side;
 	int r = fes_sync_new(sync->context, &side);
@@ -271,8 +269,6 @@ static int new_side_run(struct fes_sync *sync, const char *mirror, unsigned flag
 		return r;
 	fes_sync_set_flags(side, flags);
 	r = fes_sync_set_primary(side, sync->primary_text);
-	if (r == 0)
-		r = fes_sync_add_mirror(side, mirror);
 	if (r == 0)
 		r = copy_managed(side, sync);
 	if (r < 0) {
@@ -288,11 +284,13 @@ static int try_new(struct fes_sync *sync, const struct fes_edit *edit)
 {
 	const struct fes_mirror *mirror;
 	struct fes_sync *side;
-	int r = new_side_run(sync, edit->new, sync->flags | FES_SYNC_DRY_RUN, &side);
+	int r = fes_edit_new_side_run(sync, sync->flags | FES_SYNC_DRY_RUN, &side);
 
 	if (r < 0)
 		return r;
-	r = fes_sync_run(side);
+	r = fes_sync_add_mirror(side, edit->new);
+	if (r == 0)
+		r = fes_sync_run(side);
 	mirror = fes_sync_get_mirror(side, 0);
 	if (r == 0 && (mirror->state == FES_MIRROR_REFUSED || mirror->state == FES_MIRROR_FAILED))
 		r = refuse_logged(sync, edit->new, mirror->message ? mirror->message : "refused");
@@ -429,97 +427,4 @@ int fes_edit_list(struct fes_sync *sync)
 		return r;
 	r = change_all(sync);
 	return r < 0 ? r : write_list(sync);
-}
-
-/* ---- afterwards ---- */
-
-static bool has_failed(const struct fes_sync *sync, const char *uuid)
-{
-	for (size_t i = 0; i < sync->n_mirrors; i++) {
-		const struct fes_mirror *mirror = &sync->mirrors[i];
-		const char *found = strchr(mirror->spec_text, '=');
-
-		if (found && strcasecmp(found + 1, uuid) == 0)
-			return mirror->state != FES_MIRROR_SYNCED &&
-				mirror->state != FES_MIRROR_IN_SYNC;
-	}
-	return false;
-}
-
-static bool any_new_failed(const struct fes_sync *sync)
-{
-	for (size_t i = 0; i < sync->n_edits; i++)
-		if (sync->edits[i].new_uuid && has_failed(sync, sync->edits[i].new_uuid))
-			return true;
-	return false;
-}
-
-static int undo(struct fes_sync *sync)
-{
-	struct fes_sync *side;
-	char *text;
-	size_t len;
-	int r = fes_list_format(&sync->list, &text, &len);
-
-	if (r < 0)
-		return r;
-	r = store(sync, text, sync->old_list);
-	free(text);
-	if (r < 0)
-		return r;
-	sync->list_changed = false;
-	fes_log(sync->context, FES_LOG_WARNING, "%s: the list is again as it was",
-		sync->primary_spec.name);
-	/* The others have the new one: as good as it goes, for a list is no reason to fail. */
-	r = fes_sync_new(sync->context, &side);
-	if (r < 0)
-		return r;
-	fes_sync_set_flags(side, sync->flags);
-	r = fes_sync_set_primary(side, sync->primary_text);
-	if (r == 0)
-		r = copy_managed(side, sync);
-	if (r == 0)
-		(void)fes_sync_run(side);
-	fes_sync_free(side);
-	return r;
-}
-
-/* Booted from, an ESP that went must not take the others for its mirrors. */
-static int tell_removed(struct fes_sync *sync, const struct fes_edit *edit)
-{
-	const struct fes_scan *scan;
-	struct fes_sync *side;
-	char tag[64];
-	int r = fes_host_scan(&sync->context->host, log_message, sync->context, &scan);
-	bool there = false;
-
-	for (size_t i = 0; r == 0 && i < scan->n; i++)
-		there |= fes_seen_has_tag(&scan->seen[i], "PARTUUID", edit->old_uuid);
-	if (r < 0 || !there)
-		return r;
-	(void)snprintf(tag, sizeof tag, "PARTUUID=%s", edit->old_uuid);
-	r = new_side_run(sync, tag, sync->flags, &side);
-	if (r < 0)
-		return r;
-	(void)fes_sync_run(side);
-	if (fes_mirror_get_state(fes_sync_get_mirror(side, 0)) > FES_MIRROR_SYNCED)
-		fes_log(sync->context, FES_LOG_WARNING,
-			"%s: is off the list, but its own copy of the list still names it: do not boot from it, or wipe it",
-			edit->old);
-	fes_sync_free(side);
-	return 0;
-}
-
-int fes_edit_settle(struct fes_sync *sync)
-{
-	int r = 0;
-
-	if (sync->flags & FES_SYNC_DRY_RUN || !sync->list_changed)
-		return 0;
-	if (any_new_failed(sync))
-		return undo(sync);
-	for (size_t i = 0; r == 0 && i < sync->n_edits; i++)
-		if (sync->edits[i].old_uuid)
-			r = tell_removed(sync, &sync->edits[i]);
-	return r;
 }

@@ -5,6 +5,9 @@
 
 #include "lib/sync.h"
 
+/* Free the edits. */
+void fes_edits_done(struct fes_sync *sync);
+
 /*
  * Check sync->edits and, unless this is a dry run or one of them is refused, change the list on the
  * primary; sync->list is the new one then. An edit that is refused becomes a mirror with the reason, and
@@ -14,8 +17,13 @@
  */
 int fes_edit_list(struct fes_sync *sync);
 
+/*
+ * A run beside @sync, with its primary and paths, and no mirrors yet. Returns 0 or -ENOMEM; free with
+ * fes_sync_free().
+ */
+int fes_edit_new_side_run(const struct fes_sync *sync, unsigned flags, struct fes_sync **ret);
+
+/* ---- edit-settle.c ---- */
+
 /* After the sync: if an ESP that was put on the list could not be synced, the old list comes back. */
 int fes_edit_settle(struct fes_sync *sync);
-
-/* Free the edits. */
-void fes_edits_done(struct fes_sync *sync);

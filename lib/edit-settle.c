@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <config.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "lib/edit.h"
+#include "lib/liststore.h"
+
+/* The end of a change of the list: nobody who is not on it must go on with a list that names others. */
+
+static void log_message(void *userdata, enum fes_log_level level, const char *message)
+{
+	fes_log(userdata, level, "%s", message);
+}
+
+/* ---- those that came ---- */
+
+static bool has_failed(const struct fes_sync *sync, const char *uuid)
+{
+	for (size_t i = 0; i < sync->n_mirrors; i++) {
+		const struct fes_mirror *mirror = &sync->mirrors[i];
+		const char *found = strchr(mirror->spec_text, '=');
+
+		if (found && strcasecmp(found + 1, uuid) == 0)
+			return mirror->state != FES_MIRROR_SYNCED &&
+				mirror->state != FES_MIRROR_IN_SYNC;
+	}
+	return false;
+}
+
+static bool any_new_failed(const struct fes_sync *sync)
+{
+	for (size_t i = 0; i < sync->n_edits; i++)
+		if (sync->edits[i].new_uuid && has_failed(sync, sync->edits[i].new_uuid))
+			return true;
+	return false;
+}
+
+static int undo(struct fes_sync *sync)
+{
+	struct fes_sync *side;
+	char *text;
+	size_t len;
+	int r = fes_list_format(&sync->list, &text, &len);
+
+	if (r < 0)
+		return r;
+	r = fes_list_store(sync->context, &sync->primary_spec, text, sync->old_list);
+	free(text);
+	if (r < 0)
+		return r;
+	sync->list_changed = false;
+	fes_log(sync->context, FES_LOG_WARNING, "%s: the list is again as it was",
+		sync->primary_spec.name);
+	/* The others have the new one: as good as it goes, for a list is no reason to fail. */
+	r = fes_edit_new_side_run(sync, sync->flags, &side);
+	if (r < 0)
+		return r;
+	(void)fes_sync_run(side);
+	fes_sync_free(side);
+	return 0;
+}
+
+/* ---- those that went ---- */
+
+/* Booted from, an ESP that went must not take the others for its mirrors. */
+static int tell_removed(struct fes_sync *sync, const struct fes_edit *edit)
+{
+	const struct fes_scan *scan;
+	struct fes_sync *side;
+	char tag[64];
+	int r = fes_host_scan(&sync->context->host, log_message, sync->context, &scan);
+	bool there = false;
+
+	for (size_t i = 0; r == 0 && i < scan->n; i++)
+		there |= fes_seen_has_tag(&scan->seen[i], "PARTUUID", edit->old_uuid);
+	if (r < 0 || !there)
+		return r;
+	(void)snprintf(tag, sizeof tag, "PARTUUID=%s", edit->old_uuid);
+	r = fes_edit_new_side_run(sync, sync->flags, &side);
+	if (r < 0)
+		return r;
+	r = fes_sync_add_mirror(side, tag);
+	if (r < 0) {
+		fes_sync_free(side);
+		return r;
+	}
+	(void)fes_sync_run(side);
+	if (fes_mirror_get_state(fes_sync_get_mirror(side, 0)) > FES_MIRROR_SYNCED)
+		fes_log(sync->context, FES_LOG_WARNING,
+			"%s: is off the list, but its own copy of the list still names it: do not boot from it, or wipe it",
+			edit->old);
+	fes_sync_free(side);
+	return 0;
+}
+
+int fes_edit_settle(struct fes_sync *sync)
+{
+	int r = 0;
+
+	if (sync->flags & FES_SYNC_DRY_RUN || !sync->list_changed)
+		return 0;
+	if (any_new_failed(sync))
+		return undo(sync);
+	for (size_t i = 0; r == 0 && i < sync->n_edits; i++)
+		if (sync->edits[i].old_uuid)
+			r = tell_removed(sync, &sync->edits[i]);
+	return r;
+}
