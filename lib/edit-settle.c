@@ -9,11 +9,16 @@
 #include "lib/edit.h"
 #include "lib/liststore.h"
 
-/* The end of a change of the list: nobody who is not on it must go on with a list that names others. */
+/* The end of a change of the list: no ESP that is not on it may keep a list that names others. */
 
 static void log_message(void *userdata, enum fes_log_level level, const char *message)
 {
 	fes_log(userdata, level, "%s", message);
+}
+
+static bool is_in_sync(const struct fes_mirror *mirror)
+{
+	return mirror->state == FES_MIRROR_SYNCED || mirror->state == FES_MIRROR_IN_SYNC;
 }
 
 /* ---- those that came ---- */
@@ -25,8 +30,7 @@ static bool has_failed(const struct fes_sync *sync, const char *uuid)
 		const char *found = strchr(mirror->spec_text, '=');
 
 		if (found && strcasecmp(found + 1, uuid) == 0)
-			return mirror->state != FES_MIRROR_SYNCED &&
-				mirror->state != FES_MIRROR_IN_SYNC;
+			return !is_in_sync(mirror);
 	}
 	return false;
 }
@@ -39,29 +43,82 @@ static bool any_new_failed(const struct fes_sync *sync)
 	return false;
 }
 
-static int undo(struct fes_sync *sync)
+/* Bring the old list back to the primary. */
+static int put_back(struct fes_sync *sync)
 {
-	struct fes_sync *side;
-	char *text;
+	struct fes_list old = {0};
+	char *text = NULL;
 	size_t len;
 	int r = fes_list_format(&sync->list, &text, &len);
 
-	if (r < 0)
-		return r;
-	r = fes_list_store(sync->context, &sync->primary_spec, text, sync->old_list);
+	if (r == 0 && sync->old_list)
+		r = fes_list_parse(sync->old_list, strlen(sync->old_list), NULL, NULL, &old);
+	if (r == 0)
+		r = fes_list_store(sync->context, &sync->primary_spec, text, sync->old_list);
 	free(text);
-	if (r < 0)
+	if (r < 0) {
+		fes_list_done(&old);
 		return r;
+	}
+	fes_list_done(&sync->list);
+	sync->list = old;
 	sync->list_changed = false;
-	fes_log(sync->context, FES_LOG_WARNING, "%s: the list is again as it was",
-		sync->primary_spec.name);
-	/* The others have the new one: as good as it goes, for a list is no reason to fail. */
-	r = fes_edit_new_side_run(sync, sync->flags, &side);
+	return 0;
+}
+
+/* A run with those that may hold the new list. */
+static int new_run_of_written(const struct fes_sync *sync, struct fes_sync **ret)
+{
+	struct fes_sync *side = NULL;
+	int r = fes_edit_new_side_run(sync, sync->flags, &side);
+
+	for (size_t i = 0; r == 0 && i < sync->n_mirrors; i++)
+		if (sync->mirrors[i].stats.writes > 0)
+			r = fes_sync_add_mirror(side, sync->mirrors[i].spec_text);
+	if (r < 0) {
+		fes_sync_free(side);
+		return r;
+	}
+	*ret = side;
+	return 0;
+}
+
+static void warn_of_copies(const struct fes_sync *sync)
+{
+	for (size_t i = 0; i < sync->n_mirrors; i++)
+		if (!is_in_sync(&sync->mirrors[i]))
+			fes_log(sync->context, FES_LOG_WARNING,
+				"%s: its copy of the list may be the one that was taken back: do not boot from it before it is synced, or wipe it",
+				sync->mirrors[i].spec_text);
+}
+
+/* As good as it goes: why a mirror failed has been told. */
+static int put_back_on_mirrors(struct fes_sync *sync)
+{
+	struct fes_sync *side;
+	int r = new_run_of_written(sync, &side);
+
 	if (r < 0)
 		return r;
-	(void)fes_sync_run(side);
+	if (side->n_mirrors > 0) {
+		fes_mute(sync->context, true);
+		(void)fes_sync_run(side);
+		fes_mute(sync->context, false);
+		warn_of_copies(side);
+	}
 	fes_sync_free(side);
 	return 0;
+}
+
+static int undo(struct fes_sync *sync)
+{
+	int r = put_back(sync);
+
+	if (r < 0)
+		return r;
+	fes_log(sync->context, FES_LOG_WARNING, "%s: the list is again as it was",
+		sync->primary_spec.name);
+	return put_back_on_mirrors(sync);
 }
 
 /* ---- those that went ---- */

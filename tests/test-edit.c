@@ -187,6 +187,24 @@ START_TEST(test_a_new_mirror_that_fails_leaves_the_list_as_it_was)
 }
 END_TEST
 
+/* What was synced with it holds no list that names it. */
+START_TEST(test_a_new_mirror_beside_one_that_fails_keeps_no_list)
+{
+	struct fes_sync *sync = new_addition(B);
+
+	ck_assert_int_eq(fes_sync_add_to_list(sync, m.tags[C]), 0);
+	ck_assert_int_eq(run_failing(sync, WRAP_WRITE, B, 1), 0);
+	ck_assert_int_eq(state_of(sync, B), FES_MIRROR_FAILED);
+	ck_assert_int_eq(state_of(sync, C), FES_MIRROR_SYNCED);
+	expect_listed(sync, 0);
+	expect_lists(NULL, NULL, NULL);
+	machine_expect_sound(&m, C);
+	ck_assert(machine_said(&m, "warning: ", m.tags[B]));
+	ck_assert(!machine_said(&m, "warning: ", m.tags[C]));
+	fes_sync_free(sync);
+}
+END_TEST
+
 START_TEST(test_a_replacement_that_fails_leaves_the_list_as_it_was)
 {
 	struct fes_sync *sync;
@@ -197,8 +215,9 @@ START_TEST(test_a_replacement_that_fails_leaves_the_list_as_it_was)
 	ck_assert_int_eq(run_failing(sync, WRAP_WRITE, C, 3), 0);
 	ck_assert_int_eq(state_of(sync, C), FES_MIRROR_FAILED);
 	ck_assert(!fes_sync_list_changed(sync));
+	expect_listed(sync, 2);
 	machine_expect(&m, A, MACHINE_LIST, UUID_A UUID_B);
-	machine_expect(&m, B, MACHINE_LIST, UUID_A UUID_B);
+	ck_assert(machine_is_kept(&m, B));
 	fes_sync_free(sync);
 }
 END_TEST
@@ -209,6 +228,7 @@ int main(void)
 		test_a_new_list_reaches_all,
 		test_a_new_mirror_that_fails_leaves_no_list_where_there_was_none,
 		test_a_new_mirror_that_fails_leaves_the_list_as_it_was,
+		test_a_new_mirror_beside_one_that_fails_keeps_no_list,
 		test_a_replacement_that_fails_leaves_the_list_as_it_was,
 	};
 	TCase *tc = tcase_create("edit");
