@@ -46,24 +46,18 @@ static bool any_new_failed(const struct fes_sync *sync)
 /* Bring the old list back to the primary. */
 static int put_back(struct fes_sync *sync)
 {
-	struct fes_list old = {0};
-	char *text = NULL;
+	char *text;
 	size_t len;
 	int r = fes_list_format(&sync->list, &text, &len);
 
-	if (r == 0 && sync->old_list)
-		r = fes_list_parse(sync->old_list, strlen(sync->old_list), NULL, NULL, &old);
-	if (r == 0)
-		r = fes_list_store(sync->context, &sync->primary_spec, text, sync->old_list);
-	free(text);
-	if (r < 0) {
-		fes_list_done(&old);
+	if (r < 0)
 		return r;
-	}
-	fes_list_done(&sync->list);
-	sync->list = old;
+	r = fes_list_store(sync->context, &sync->primary_spec, text, sync->old_list);
+	free(text);
+	if (r < 0)
+		return r;
 	sync->list_changed = false;
-	return 0;
+	return fes_edit_take_old_list(sync);
 }
 
 /* A run with those that may hold the new list. */

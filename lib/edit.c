@@ -400,18 +400,50 @@ static int format_old(struct fes_sync *sync)
 	return sync->list.n == 0 ? 0 : fes_list_format(&sync->list, &sync->old_list, &len);
 }
 
+int fes_edit_take_old_list(struct fes_sync *sync)
+{
+	struct fes_list old = {0};
+	int r = 0;
+
+	if (sync->old_list)
+		r = fes_list_parse(sync->old_list, strlen(sync->old_list), NULL, NULL, &old);
+	if (r < 0)
+		return r;
+	fes_list_done(&sync->list);
+	sync->list = old;
+	return 0;
+}
+
+static bool text_equal(const char *a, const char *b)
+{
+	return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
 static int write_list(struct fes_sync *sync)
 {
 	char *text;
 	size_t len;
 	int r = fes_list_format(&sync->list, &text, &len);
+	bool change = r == 0 && !text_equal(sync->old_list, text);
 
 	if (r < 0)
 		return r;
-	sync->list_changed = !sync->old_list || strcmp(sync->old_list, text) != 0;
-	if (sync->list_changed && !(sync->flags & FES_SYNC_DRY_RUN))
+	if (change && !(sync->flags & FES_SYNC_DRY_RUN))
 		r = store(sync, sync->old_list, text);
 	free(text);
+	sync->list_changed = change && r == 0;
+	return r;
+}
+
+/* Change the list here and on the primary. */
+static int change_list(struct fes_sync *sync)
+{
+	int r = change_all(sync);
+
+	if (r == 0)
+		r = write_list(sync);
+	if (r < 0)
+		(void)fes_edit_take_old_list(sync); /* only for who asks what is on it */
 	return r;
 }
 
@@ -425,6 +457,5 @@ int fes_edit_list(struct fes_sync *sync)
 		r = check_edit(sync, &sync->edits[i]);
 	if (r < 0 || sync->edit_refused)
 		return r;
-	r = change_all(sync);
-	return r < 0 ? r : write_list(sync);
+	return change_list(sync);
 }

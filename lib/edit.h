@@ -23,6 +23,9 @@ int fes_edit_list(struct fes_sync *sync);
  */
 int fes_edit_new_side_run(const struct fes_sync *sync, unsigned flags, struct fes_sync **ret);
 
+/* Make sync->list the one that there was before all changes. Returns 0 or -ENOMEM. */
+int fes_edit_take_old_list(struct fes_sync *sync);
+
 /* ---- edit-settle.c ---- */
 
 /* After the sync: if an ESP that was put on the list could not be synced, the old list comes back. */

@@ -105,6 +105,21 @@ static int store_locked(const struct store *store)
 	return r < 0 || shared ? r : write_volume(store);
 }
 
+/* A device that failed late may have the new list already: then it gets the old one again. */
+static void take_back(const struct store *store)
+{
+	struct store back = {store->context, store->spec, store->text, store->expected};
+	int r;
+
+	fes_mute(store->context, true);
+	r = store_locked(&back);
+	fes_mute(store->context, false);
+	if (r < 0 && r != -ESTALE)
+		fes_log(store->context, FES_LOG_ERROR,
+			"%s: whether its list is the old or the new one cannot be seen (%s)",
+			store->spec->name, strerror(-r));
+}
+
 int fes_list_store(struct fes_context *context, const struct fes_spec *spec,
 	const char *expected, const char *text)
 {
@@ -119,6 +134,8 @@ int fes_list_store(struct fes_context *context, const struct fes_spec *spec,
 		return lock;
 	}
 	r = store_locked(&store);
+	if (r < 0)
+		take_back(&store);
 	(void)close(lock);
 	return r;
 }

@@ -66,21 +66,26 @@ static enum fes_mirror_state state_of(const struct fes_sync *sync, int i)
 	return 0;
 }
 
-/* Its calls of @calls fail from the @nth on; of disk @i, or of any with -1. */
-static int run_failing(struct fes_sync *sync, unsigned calls, int i, uint64_t nth)
+static int run_with(struct fes_sync *sync, struct wrap_fault fault)
 {
 	int r;
 
-	wrap_fault = (struct wrap_fault){
-		.error = EIO,
-		.nth = nth,
-		.sticky = true,
-		.inode = i >= 0 ? machine_inode(&m, i) : 0,
-		.calls = calls,
-	};
+	wrap_fault = fault;
 	r = fes_sync_run(sync);
 	wrap_fault.calls = 0;
 	return r;
+}
+
+/* The calls of @calls for disk @i fail from the @nth on. */
+static int run_failing(struct fes_sync *sync, unsigned calls, int i, uint64_t nth)
+{
+	return run_with(sync, (struct wrap_fault){
+		.error = EIO,
+		.nth = nth,
+		.sticky = true,
+		.inode = machine_inode(&m, i),
+		.calls = calls,
+	});
 }
 
 static void sync_all(void)
@@ -222,6 +227,48 @@ START_TEST(test_a_replacement_that_fails_leaves_the_list_as_it_was)
 }
 END_TEST
 
+/* ---- a primary that fails ---- */
+
+/* Of the @calls for the primary the @nth fails. Returns whether there was one. */
+static bool add_with_error(unsigned calls, uint64_t nth)
+{
+	struct fes_sync *sync = new_addition(B);
+	int r = run_with(sync, (struct wrap_fault){
+		.error = EIO,
+		.nth = nth,
+		.inode = machine_inode(&m, A),
+		.calls = calls,
+	});
+
+	ck_assert_int_eq(r, wrap_fault.n_fired > 0 ? -EIO : 0);
+	ck_assert_int_eq(fes_sync_list_changed(sync), r == 0);
+	expect_listed(sync, r == 0 ? 2 : 0);
+	machine_expect(&m, A, MACHINE_LIST, r == 0 ? HEADER UUID_A UUID_B : NULL);
+	if (r < 0) {
+		ck_assert(machine_said(&m, "error: ", "a.img"));
+		ck_assert(!machine_said(&m, "error: ", "cannot be seen"));
+		ck_assert(machine_is_kept(&m, B));
+	}
+	fes_sync_free(sync);
+	machine_restore(&m);
+	machine_reboot(&m);
+	return r < 0;
+}
+
+/* Also where the device failed after it had taken the new one. */
+START_TEST(test_a_primary_that_fails_to_take_the_list_has_the_old_one)
+{
+	uint64_t nth;
+
+	for (nth = 1; add_with_error(WRAP_WRITE, nth); nth++)
+		;
+	ck_assert_uint_gt(nth, 4);
+	for (nth = 1; add_with_error(WRAP_SYNC, nth); nth++)
+		;
+	ck_assert_uint_gt(nth, 4);
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *const tests[] = {
@@ -230,6 +277,7 @@ int main(void)
 		test_a_new_mirror_that_fails_leaves_the_list_as_it_was,
 		test_a_new_mirror_beside_one_that_fails_keeps_no_list,
 		test_a_replacement_that_fails_leaves_the_list_as_it_was,
+		test_a_primary_that_fails_to_take_the_list_has_the_old_one,
 	};
 	TCase *tc = tcase_create("edit");
 	Suite *suite = suite_create("edit");
