@@ -91,7 +91,12 @@ void fes_interrupt(struct fes_context *context)
 
 int fes_poll(struct fes_context *context)
 {
-	return atomic_load(&context->interrupted) ? -ECANCELED : 0;
+	return atomic_load(&context->interrupted) && !context->insisting ? -ECANCELED : 0;
+}
+
+void fes_insist(struct fes_context *context, bool insist)
+{
+	context->insisting = insist;
 }
 
 void fes_mute(struct fes_context *context, bool mute)

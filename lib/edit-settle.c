@@ -57,17 +57,24 @@ static int put_back(struct fes_sync *sync)
 	if (r < 0)
 		return r;
 	sync->list_changed = false;
-	return fes_edit_take_old_list(sync);
+	(void)fes_edit_take_old_list(sync); /* only for who asks what is on it */
+	return 0;
+}
+
+/* What was interrupted has its old files, and copying the new ones could take long. */
+static bool may_have_new_list(const struct fes_mirror *mirror, bool interrupted)
+{
+	return mirror->stats.writes > 0 && (is_in_sync(mirror) || !interrupted);
 }
 
 /* A run with those that may hold the new list. */
-static int new_run_of_written(const struct fes_sync *sync, struct fes_sync **ret)
+static int new_run_of_changed(const struct fes_sync *sync, bool interrupted, struct fes_sync **ret)
 {
 	struct fes_sync *side = NULL;
 	int r = fes_edit_new_side_run(sync, sync->flags, &side);
 
 	for (size_t i = 0; r == 0 && i < sync->n_mirrors; i++)
-		if (sync->mirrors[i].stats.writes > 0)
+		if (may_have_new_list(&sync->mirrors[i], interrupted))
 			r = fes_sync_add_mirror(side, sync->mirrors[i].spec_text);
 	if (r < 0) {
 		fes_sync_free(side);
@@ -87,13 +94,15 @@ static void warn_of_copies(const struct fes_sync *sync)
 }
 
 /* As good as it goes: why a mirror failed has been told. */
-static int put_back_on_mirrors(struct fes_sync *sync)
+static void put_back_on_mirrors(struct fes_sync *sync, bool interrupted)
 {
 	struct fes_sync *side;
-	int r = new_run_of_written(sync, &side);
 
-	if (r < 0)
-		return r;
+	if (new_run_of_changed(sync, interrupted, &side) < 0) {
+		fes_log(sync->context, FES_LOG_WARNING,
+			"out of memory: mirrors may hold the list that was taken back; sync them");
+		return;
+	}
 	if (side->n_mirrors > 0) {
 		fes_mute(sync->context, true);
 		(void)fes_sync_run(side);
@@ -101,18 +110,26 @@ static int put_back_on_mirrors(struct fes_sync *sync)
 		warn_of_copies(side);
 	}
 	fes_sync_free(side);
-	return 0;
 }
 
-static int undo(struct fes_sync *sync)
+/* The new list is on the primary already, so that an interruption does not end this: it is short. */
+static void undo(struct fes_sync *sync)
 {
-	int r = put_back(sync);
+	bool interrupted = fes_poll(sync->context) < 0;
+	int r;
 
+	fes_insist(sync->context, true);
+	r = put_back(sync);
 	if (r < 0)
-		return r;
-	fes_log(sync->context, FES_LOG_WARNING, "%s: the list is again as it was",
-		sync->primary_spec.name);
-	return put_back_on_mirrors(sync);
+		fes_log(sync->context, FES_LOG_ERROR,
+			"%s: the list could not be taken back (%s) and stays changed: the next sync goes on with it; else change it once more",
+			sync->primary_spec.name, strerror(-r));
+	else
+		fes_log(sync->context, FES_LOG_WARNING, "%s: the list is again as it was",
+			sync->primary_spec.name);
+	if (r == 0)
+		put_back_on_mirrors(sync, interrupted);
+	fes_insist(sync->context, false);
 }
 
 /* ---- those that went ---- */
@@ -148,14 +165,14 @@ static int tell_removed(struct fes_sync *sync, const struct fes_edit *edit)
 	return 0;
 }
 
-int fes_edit_settle(struct fes_sync *sync)
+int fes_edit_settle(struct fes_sync *sync, int r)
 {
-	int r = 0;
-
 	if (sync->flags & FES_SYNC_DRY_RUN || !sync->list_changed)
-		return 0;
-	if (any_new_failed(sync))
-		return undo(sync);
+		return r;
+	if (r < 0 || any_new_failed(sync)) {
+		undo(sync);
+		return r;
+	}
 	for (size_t i = 0; r == 0 && i < sync->n_edits; i++)
 		if (sync->edits[i].old_uuid)
 			r = tell_removed(sync, &sync->edits[i]);

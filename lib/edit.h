@@ -28,5 +28,8 @@ int fes_edit_take_old_list(struct fes_sync *sync);
 
 /* ---- edit-settle.c ---- */
 
-/* After the sync: if an ESP that was put on the list could not be synced, the old list comes back. */
-int fes_edit_settle(struct fes_sync *sync);
+/*
+ * After the sync, which returned @r: if it failed as a whole, or an ESP that was put on the list
+ * could not be synced, the old list comes back. Returns @r.
+ */
+int fes_edit_settle(struct fes_sync *sync, int r);

@@ -21,6 +21,7 @@ struct fes_context {
 	struct fes_host host;
 	atomic_bool interrupted;
 	bool muted; /* errors and warnings are only information */
+	bool insisting; /* what was begun has to come to its end */
 };
 
 /* Whether to go on: 0, or -ECANCELED once fes_interrupt() was called. Logs nothing. */
@@ -31,6 +32,12 @@ void fes_log(struct fes_context *context, enum fes_log_level level, const char *
 
 /* Have errors and warnings logged as information only: of tries that may fail. One thread's matter. */
 void fes_mute(struct fes_context *context, bool mute);
+
+/*
+ * Have fes_poll() let everything go on, whatever fes_interrupt() said: for what must not be left
+ * half done. One thread's matter.
+ */
+void fes_insist(struct fes_context *context, bool insist);
 
 /* Keep @text one line whatever names are in it. Other control characters are for who prints it. */
 void fes_log_one_line(char *text);

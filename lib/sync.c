@@ -566,7 +566,7 @@ static int run_once(struct fes_sync *sync)
 	if (r < 0 || sync->edit_refused)
 		return r;
 	r = sync_listed(sync);
-	return sync->n_edits > 0 && r == 0 ? fes_edit_settle(sync) : r;
+	return sync->n_edits > 0 ? fes_edit_settle(sync, r) : r;
 }
 
 int fes_sync_run(struct fes_sync *sync)

@@ -12,7 +12,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "fat/blkdev.h"
+#include "lib/liststore.h"
 #include "tests/faults-wrap.h"
 #include "tests/machine.h"
 
@@ -25,9 +28,34 @@ enum { A, B, C };
 
 static struct machine m;
 
+/* ---- what happens when the list was written: calls of fes_list_store() come here ---- */
+
+static void (*after_store)(void); /* once; NULL: nothing */
+static unsigned n_stores;
+
+int __real_fes_list_store(struct fes_context *context, const struct fes_spec *spec,
+	const char *expected, const char *text);
+int __wrap_fes_list_store(struct fes_context *context, const struct fes_spec *spec,
+	const char *expected, const char *text);
+
+int __wrap_fes_list_store(struct fes_context *context, const struct fes_spec *spec,
+	const char *expected, const char *text)
+{
+	int r = __real_fes_list_store(context, spec, expected, text);
+	void (*after)(void) = after_store;
+
+	n_stores++;
+	after_store = NULL;
+	if (after)
+		after();
+	return r;
+}
+
 static void setup(void)
 {
 	wrap_fault = (struct wrap_fault){0};
+	after_store = NULL;
+	n_stores = 0;
 	machine_start(&m);
 }
 
@@ -269,6 +297,94 @@ START_TEST(test_a_primary_that_fails_to_take_the_list_has_the_old_one)
 }
 END_TEST
 
+/* ---- a run that fails as a whole ---- */
+
+static void interrupt(void)
+{
+	fes_interrupt(m.context);
+}
+
+START_TEST(test_an_interruption_leaves_the_list_as_it_was)
+{
+	static const char old[] = UUID_A UUID_C;
+	struct fes_sync *sync;
+
+	begin_with_list(old);
+	sync = new_addition(B);
+	after_store = interrupt;
+	ck_assert_int_eq(fes_sync_run(sync), -ECANCELED);
+	ck_assert_uint_eq(n_stores, 2);
+	ck_assert_int_eq(state_of(sync, B), FES_MIRROR_REFUSED);
+	ck_assert(!fes_sync_list_changed(sync));
+	expect_listed(sync, 2);
+	machine_expect(&m, A, MACHINE_LIST, old);
+	ck_assert(machine_is_kept(&m, B));
+	ck_assert(machine_is_kept(&m, C));
+	fes_sync_free(sync);
+}
+END_TEST
+
+/* From the list on to its last read. Returns whether there was such a read. */
+static bool add_with_read_error(uint64_t nth, unsigned *n_failed)
+{
+	struct fes_sync *sync = new_addition(B);
+	int r = run_with(sync, (struct wrap_fault){
+		.error = EIO,
+		.nth = nth,
+		.inode = machine_inode(&m, A),
+		.calls = WRAP_READ,
+	});
+	bool fired = wrap_fault.n_fired > 0, done = state_of(sync, B) == FES_MIRROR_SYNCED;
+
+	ck_assert(r == 0 || (fired && !done));
+	ck_assert_int_eq(fes_sync_list_changed(sync), r == 0 && done);
+	machine_expect(&m, A, MACHINE_LIST, r == 0 && done ? HEADER UUID_A UUID_B : NULL);
+	ck_assert((r == 0 && done) || machine_said(&m, "error: ", ""));
+	*n_failed += r < 0 && n_stores > 0;
+	fes_sync_free(sync);
+	machine_restore(&m);
+	machine_reboot(&m);
+	n_stores = 0;
+	return fired;
+}
+
+START_TEST(test_a_primary_that_fails_once_has_the_list_that_it_had)
+{
+	unsigned n_failed = 0;
+
+	for (uint64_t nth = 1; add_with_read_error(nth, &n_failed); nth++)
+		;
+	ck_assert_uint_gt(n_failed, 5);
+}
+END_TEST
+
+static int lock = -1;
+
+static void lock_primary(void)
+{
+	lock = blkdev_lock_path(m.paths[A], true);
+	ck_assert_int_ge(lock, 0);
+}
+
+/* Then it is said, and the next run ends it. */
+START_TEST(test_a_list_that_cannot_be_taken_back_stays)
+{
+	struct fes_sync *sync = new_addition(B);
+
+	fes_set_timeout(m.context, 0);
+	after_store = lock_primary;
+	ck_assert_int_eq(fes_sync_run(sync), -EAGAIN);
+	ck_assert(fes_sync_list_changed(sync));
+	expect_listed(sync, 2);
+	ck_assert(machine_said(&m, "error: ", "the list could not be taken back"));
+	expect_lists(HEADER UUID_A UUID_B, NULL, NULL);
+	ck_assert_int_eq(close(lock), 0);
+	sync_all();
+	machine_expect(&m, B, MACHINE_LIST, HEADER UUID_A UUID_B);
+	fes_sync_free(sync);
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *const tests[] = {
@@ -278,6 +394,9 @@ int main(void)
 		test_a_new_mirror_beside_one_that_fails_keeps_no_list,
 		test_a_replacement_that_fails_leaves_the_list_as_it_was,
 		test_a_primary_that_fails_to_take_the_list_has_the_old_one,
+		test_an_interruption_leaves_the_list_as_it_was,
+		test_a_primary_that_fails_once_has_the_list_that_it_had,
+		test_a_list_that_cannot_be_taken_back_stays,
 	};
 	TCase *tc = tcase_create("edit");
 	Suite *suite = suite_create("edit");
