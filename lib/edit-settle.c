@@ -112,7 +112,7 @@ static void put_back_on_mirrors(struct fes_sync *sync, bool interrupted)
 	fes_sync_free(side);
 }
 
-/* The new list is on the primary already, so that an interruption does not end this: it is short. */
+/* The new list is on the primary already: an interruption does not end this, which is short. */
 static void undo(struct fes_sync *sync)
 {
 	bool interrupted = fes_poll(sync->context) < 0;
@@ -134,35 +134,44 @@ static void undo(struct fes_sync *sync)
 
 /* ---- those that went ---- */
 
-/* Booted from, an ESP that went must not take the others for its mirrors. */
-static int tell_removed(struct fes_sync *sync, const struct fes_edit *edit)
+/* What cannot be seen may be there. */
+static bool is_there(struct fes_sync *sync, const char *uuid)
 {
 	const struct fes_scan *scan;
-	struct fes_sync *side;
-	char tag[64];
-	int r = fes_host_scan(&sync->context->host, log_message, sync->context, &scan);
-	bool there = false;
 
-	for (size_t i = 0; r == 0 && i < scan->n; i++)
-		there |= fes_seen_has_tag(&scan->seen[i], "PARTUUID", edit->old_uuid);
-	if (r < 0 || !there)
-		return r;
-	(void)snprintf(tag, sizeof tag, "PARTUUID=%s", edit->old_uuid);
-	r = fes_edit_new_side_run(sync, sync->flags, &side);
-	if (r < 0)
-		return r;
-	r = fes_sync_add_mirror(side, tag);
-	if (r < 0) {
-		fes_sync_free(side);
-		return r;
-	}
-	(void)fes_sync_run(side);
-	if (fes_mirror_get_state(fes_sync_get_mirror(side, 0)) > FES_MIRROR_SYNCED)
-		fes_log(sync->context, FES_LOG_WARNING,
-			"%s: is off the list, but its own copy of the list still names it: do not boot from it, or wipe it",
-			edit->old);
+	if (fes_host_scan(&sync->context->host, log_message, sync->context, &scan) < 0)
+		return true;
+	for (size_t i = 0; i < scan->n; i++)
+		if (fes_seen_has_tag(&scan->seen[i], "PARTUUID", uuid))
+			return true;
+	return false;
+}
+
+/* One more sync: the list that it brings does not name it any more. */
+static bool sync_removed(struct fes_sync *sync, const char *uuid)
+{
+	struct fes_sync *side;
+	bool done = false;
+	char tag[64];
+
+	(void)snprintf(tag, sizeof tag, "PARTUUID=%s", uuid);
+	if (fes_edit_new_side_run(sync, sync->flags, &side) < 0)
+		return false;
+	if (fes_sync_add_mirror(side, tag) == 0 && fes_sync_run(side) == 0)
+		done = is_in_sync(&side->mirrors[0]);
 	fes_sync_free(side);
-	return 0;
+	return done;
+}
+
+/* Booted from, an ESP that went must not take the others for its mirrors. */
+static void tell_removed(struct fes_sync *sync, const struct fes_edit *edit)
+{
+	if (!edit->old_uuid || !is_there(sync, edit->old_uuid) ||
+		sync_removed(sync, edit->old_uuid))
+		return;
+	fes_log(sync->context, FES_LOG_WARNING,
+		"%s: is off the list, but its own copy of the list still names it: do not boot from it, or wipe it",
+		edit->old);
 }
 
 int fes_edit_settle(struct fes_sync *sync, int r)
@@ -173,8 +182,7 @@ int fes_edit_settle(struct fes_sync *sync, int r)
 		undo(sync);
 		return r;
 	}
-	for (size_t i = 0; r == 0 && i < sync->n_edits; i++)
-		if (sync->edits[i].old_uuid)
-			r = tell_removed(sync, &sync->edits[i]);
+	for (size_t i = 0; i < sync->n_edits; i++)
+		tell_removed(sync, &sync->edits[i]);
 	return r;
 }

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "fat/blkdev.h"
+#include "lib/edit.h"
 #include "lib/liststore.h"
 #include "tests/faults-wrap.h"
 #include "tests/machine.h"
@@ -51,10 +52,31 @@ int __wrap_fes_list_store(struct fes_context *context, const struct fes_spec *sp
 	return r;
 }
 
+/* ---- and what happens before a run beside the one in hand ---- */
+
+static void (*before_side_run)(void); /* once; NULL: nothing */
+
+int __real_fes_edit_new_side_run(
+	const struct fes_sync *sync, unsigned flags, struct fes_sync **ret);
+int __wrap_fes_edit_new_side_run(
+	const struct fes_sync *sync, unsigned flags, struct fes_sync **ret);
+
+int __wrap_fes_edit_new_side_run(
+	const struct fes_sync *sync, unsigned flags, struct fes_sync **ret)
+{
+	void (*before)(void) = before_side_run;
+
+	before_side_run = NULL;
+	if (before)
+		before();
+	return __real_fes_edit_new_side_run(sync, flags, ret);
+}
+
 static void setup(void)
 {
 	wrap_fault = (struct wrap_fault){0};
 	after_store = NULL;
+	before_side_run = NULL;
 	n_stores = 0;
 	machine_start(&m);
 }
@@ -385,6 +407,99 @@ START_TEST(test_a_list_that_cannot_be_taken_back_stays)
 }
 END_TEST
 
+/* ---- removing ---- */
+
+static struct fes_sync *new_removal(const char *spec)
+{
+	struct fes_sync *sync = new_run();
+
+	ck_assert_int_eq(fes_sync_remove_from_list(sync, spec), 0);
+	return sync;
+}
+
+START_TEST(test_a_removal_reaches_all_and_the_one_that_went)
+{
+	struct fes_sync *sync;
+
+	begin_with_list(UUID_A UUID_B UUID_C);
+	sync = new_removal(m.paths[C]);
+	ck_assert_int_eq(fes_sync_run(sync), 0);
+	ck_assert_str_eq(m.log, "");
+	ck_assert(fes_sync_list_changed(sync));
+	ck_assert_uint_eq(fes_sync_get_n_mirrors(sync), 1);
+	ck_assert_int_eq(state_of(sync, B), FES_MIRROR_SYNCED);
+	expect_lists(UUID_A UUID_B, UUID_A UUID_B, UUID_A UUID_B);
+	fes_sync_free(sync);
+}
+END_TEST
+
+START_TEST(test_whoever_is_gone_can_be_removed)
+{
+	struct fes_sync *sync;
+
+	begin_with_list(UUID_A UUID_B UUID_C);
+	machine_do(&m, "rm c.img");
+	sync = new_removal(m.tags[C]);
+	ck_assert_int_eq(fes_sync_run(sync), 0);
+	ck_assert(!machine_said(&m, "error: ", ""));
+	ck_assert(!machine_said(&m, "warning: ", "off the list"));
+	machine_expect(&m, A, MACHINE_LIST, UUID_A UUID_B);
+	machine_expect(&m, B, MACHINE_LIST, UUID_A UUID_B);
+	fes_sync_free(sync);
+}
+END_TEST
+
+/* It is off the list all the same. */
+static void expect_warned_of_c(struct fes_sync *sync, int r)
+{
+	ck_assert_int_eq(r, 0);
+	ck_assert(fes_sync_list_changed(sync));
+	ck_assert(machine_said(&m, "warning: ",
+		"is off the list, but its own copy of the list still names it"));
+	machine_expect(&m, A, MACHINE_LIST, UUID_A UUID_B);
+	fes_sync_free(sync);
+}
+
+START_TEST(test_whoever_cannot_be_told_that_it_went_is_named)
+{
+	struct fes_sync *sync;
+
+	begin_with_list(UUID_A UUID_B UUID_C);
+	sync = new_removal(m.tags[C]);
+	expect_warned_of_c(sync, run_failing(sync, WRAP_WRITE, C, 1));
+	ck_assert(machine_said(&m, "error: ", "c.img"));
+}
+END_TEST
+
+START_TEST(test_whoever_the_primary_cannot_tell_that_it_went_is_named)
+{
+	struct fes_sync *sync;
+
+	begin_with_list(UUID_A UUID_B UUID_C);
+	sync = new_removal(m.tags[C]);
+	fes_set_timeout(m.context, 0);
+	before_side_run = lock_primary;
+	expect_warned_of_c(sync, fes_sync_run(sync));
+	ck_assert_int_eq(close(lock), 0);
+}
+END_TEST
+
+START_TEST(test_a_mirror_that_fails_does_not_undo_a_removal)
+{
+	struct fes_sync *sync;
+
+	begin_with_list(UUID_A UUID_B UUID_C);
+	sync = new_removal(m.tags[C]);
+	ck_assert_int_eq(run_failing(sync, WRAP_WRITE, B, 1), 0);
+	ck_assert(fes_sync_list_changed(sync));
+	ck_assert_int_eq(state_of(sync, B), FES_MIRROR_FAILED);
+	expect_lists(UUID_A UUID_B, UUID_A UUID_B UUID_C, UUID_A UUID_B);
+	fes_sync_free(sync);
+	sync_all();
+	machine_expect(&m, B, MACHINE_LIST, UUID_A UUID_B);
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *const tests[] = {
@@ -397,6 +512,11 @@ int main(void)
 		test_an_interruption_leaves_the_list_as_it_was,
 		test_a_primary_that_fails_once_has_the_list_that_it_had,
 		test_a_list_that_cannot_be_taken_back_stays,
+		test_a_removal_reaches_all_and_the_one_that_went,
+		test_whoever_is_gone_can_be_removed,
+		test_whoever_cannot_be_told_that_it_went_is_named,
+		test_whoever_the_primary_cannot_tell_that_it_went_is_named,
+		test_a_mirror_that_fails_does_not_undo_a_removal,
 	};
 	TCase *tc = tcase_create("edit");
 	Suite *suite = suite_create("edit");
