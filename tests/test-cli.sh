@@ -21,6 +21,10 @@ scratch=$(mktemp -d "${TMPDIR:-/tmp}/test-cli.XXXXXX") || exit 1
 trap 'rm -rf "$scratch"' EXIT
 trap 'exit 1' HUP INT PIPE TERM
 cd "$scratch" || exit 1
+mkdir root
+# A machine without disks.
+FATESPSYNC_ROOT=$scratch/root
+export FATESPSYNC_ROOT
 failed=0
 
 # ---- helpers ----
@@ -169,13 +173,19 @@ set +e
 run 0 --help
 no_err
 in_out '^Usage: fatespsync'
-for word in sync diff status check ls cat; do
-	in_out "^  $word +[MV]"
+for word in sync diff status; do
+	in_out "^  $word +\[MIRROR\.\.\.\]  +[a-z]"
 done
-for word in list add remove replace wait; do
-	not_in_out "^  $word "
+in_out '^  add +MIRROR\.\.\.  +[a-z]'
+in_out '^  remove +MIRROR\|UUID\.\.\.  +[a-z]'
+in_out '^  replace +OLD NEW  +[a-z]'
+for word in list wait; do
+	in_out "^  $word  +[a-z]"
 done
-not_in_out 'progress|strict|disk=PATH'
+for word in check ls cat; do
+	in_out "^  $word +VOLUME"
+done
+not_in_out 'progress'
 cp out help
 run 0 -h
 cmp -s out help || fail "-h is not --help"
@@ -189,25 +199,25 @@ off'
 
 # ---- wrong usage ----
 
-usage_error '--primary'
-usage_error '--primary' same.img
-usage_error '--primary' diff same.img
-usage_error '--primary' status same.img
-usage_error 'MIRROR' --primary primary.img
-usage_error 'MIRROR' --primary primary.img diff
+usage_error 'usage: .* list$' list same.img
+usage_error 'usage: .* add MIRROR\.\.\.$' add
+usage_error 'usage: .* remove MIRROR\|UUID\.\.\.$' remove
+usage_error 'usage: .* replace OLD NEW$' replace
+usage_error 'usage: .* replace OLD NEW$' replace same.img
+usage_error 'usage: .* replace OLD NEW$' replace same.img same.img same.img
+usage_error 'usage: .* wait$' wait same.img
 usage_error 'VOLUME' check
 usage_error 'VOLUME' ls
 usage_error 'VOLUME' ls primary.img / /
 usage_error 'PATH' cat primary.img
-for word in list add remove replace wait; do
-	usage_error "'$word' is not known" --primary primary.img "$word" same.img
-done
 usage_error "--bogus" --bogus ls primary.img
 usage_error "-Z" ls -qZ primary.img
 usage_error "--qui" --qui ls primary.img
 usage_error "--progress" --progress=no ls primary.img
 usage_error "--help.*no argument" --help=me
 usage_error "--primary.*argument" same.img --primary
+usage_error "--disk.*argument" list --disk
+usage_error "--strict.*no argument" --strict=yes
 for mode in '' x Pretty 'short '; do
 	usage_error '--json' "--json=$mode" ls primary.img
 done
@@ -217,6 +227,16 @@ done
 usage_error '--primary.*check' check --primary=primary.img same.img
 usage_error '--dry-run.*ls' ls -n primary.img
 usage_error '--quick.*cat' cat --quick primary.img /x
+for option in --dry-run --manage=/x --exclude=/x --quick --force --strict; do
+	for word in list wait; do
+		usage_error "'${option%=*}' is not known to $word" $word $option
+	done
+done
+for option in --primary=primary.img --dry-run --manage=/x --force --strict; do
+	for word in check ls cat; do
+		usage_error "'${option%=*}' is not known to $word" $word primary.img $option
+	done
+done
 usage_error 'JSON' cat --json=short primary.img /loader/loader.conf
 for path in relative '' / /EFI/../loader; do
 	run 2 --primary primary.img "--manage=$path" same.img
@@ -366,6 +386,24 @@ run 4 check --json=pretty lost.img damaged.img primary.img missing
 json '[.volumes[].state] == ["harmless", "damage", "clean", "unreadable"]'
 json '.volumes[1].findings[0] | .severity == "damage" and (.message | contains("loader.conf"))'
 json '.volumes[3] | .volume.volume == "missing" and .findings == []'
+
+# ---- no primary, no mirrors ----
+
+# Neither firmware nor a mount tells: see tests/test-primary.sh.
+for word in '' sync diff status 'sync same.img' 'add same.img' 'remove same.img' \
+	'replace same.img same.img'; do
+	# shellcheck disable=SC2086 # several arguments
+	run 3 $word
+	no_out
+	in_err '^fatespsync: no primary: .*--primary='
+	messages_are_signed
+done
+for word in '' diff 'wait --timeout=0'; do
+	# shellcheck disable=SC2086
+	run 0 --primary primary.img $word
+	no_out
+	no_err
+done
 
 # ---- status, diff, sync of mirrors in sync ----
 
