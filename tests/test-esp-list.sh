@@ -207,6 +207,21 @@ test_mirrors_that_are_named_need_not_be_on_it()
 
 # ---- changing it ----
 
+test_changing_it_leaves_all_else_as_it_is()
+{
+	set_list "# first\n\n  ${A^^}  # system\nexclude /loader/x y\n$B# no comment of its own\n#last"
+	refuses "line 5: "
+	set_list "# first\n\n  ${A^^}  # system\nexclude /loader/x y\n$B # it\n\n#last"
+	run 0 add c.img
+	text_is "# first\n\n  ${A^^}  # system\nexclude /loader/x y\n$B # it\n$C\n\n#last" b.img c.img
+	run 0 replace b.img PARTUUID=$B
+	text_is "# first\n\n  ${A^^}  # system\nexclude /loader/x y\n$B # it\n$C\n\n#last"
+	run 0 remove c.img
+	text_is "# first\n\n  ${A^^}  # system\nexclude /loader/x y\n$B # it\n\n#last" b.img c.img
+	run 0 replace b.img c.img
+	text_is "# first\n\n  ${A^^}  # system\nexclude /loader/x y\n$C # it\n\n#last" b.img c.img
+}
+
 test_new_lines_end_as_the_others()
 {
 	set_list "$A\r\n# end\r\n"

@@ -184,6 +184,15 @@ test_the_old_one_may_be_gone()
 	in_sync c.img
 }
 
+test_one_that_replaces_itself_stays()
+{
+	begin
+	refused 0 replace b.img b.img
+	list_is a.img $A $B $C
+	refused 0 replace b.img PARTUUID=$B
+	list_is a.img $A $B $C
+}
+
 test_when_the_new_one_is_on_the_list_the_old_one_goes()
 {
 	begin
