@@ -25,11 +25,7 @@ static void log_message(void *userdata, enum fes_log_level level, const char *me
 
 static bool is_on_device(const char *root, const struct fes_seen *seen, dev_t device)
 {
-	struct fes_spec spec = {
-		.path = seen->node ? seen->node : seen->disk,
-		.offset = seen->node ? 0 : seen->offset,
-		.size = seen->node ? 0 : seen->size,
-	};
+	struct fes_spec spec = fes_spec_of_seen(seen);
 
 	return fes_spec_on_device(root, &spec, device);
 }

@@ -171,33 +171,50 @@ static int check_type(struct fes_sync *sync, const struct fes_edit *edit, const 
 		"is no EFI System Partition by its type, so firmware may not boot from it; set the type (sfdisk --part-type, 'U' or 'ef'), or use --force");
 }
 
+/* The first two partitions with @uuid. Returns how many there are, up to two. */
+static size_t find_holders(const struct fes_scan *scan, const char *uuid,
+	const struct fes_seen *ret[2])
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < scan->n && n < 2; i++)
+		if (fes_seen_has_tag(&scan->seen[i], "PARTUUID", uuid))
+			ret[n++] = &scan->seen[i];
+	return n;
+}
+
+/* The list knows no more than its UUID: what has that must be what was named, and no other. */
 static int check_unique(struct fes_sync *sync, const struct fes_edit *edit,
 	const struct fes_spec *spec)
 {
-	const struct fes_seen *first = NULL;
+	const char *primary = sync->primary_spec.partuuid, *uuid = spec->partuuid;
+	const struct fes_seen *holders[2];
 	const struct fes_scan *scan;
+	struct fes_spec found;
+	size_t n;
 	int r = fes_host_scan(&sync->context->host, log_message, sync->context, &scan);
 
 	if (r < 0)
 		return r;
-	if (sync->primary_spec.partuuid && strcasecmp(spec->partuuid, sync->primary_spec.partuuid) == 0)
+	if (primary && strcasecmp(uuid, primary) == 0)
 		return refuse(sync, edit->new,
 			"is the primary, or a copy with the same partition UUID (%s): give a copy another one (sfdisk --part-uuid)",
-			spec->partuuid);
-	for (size_t i = 0; i < scan->n; i++) {
-		if (!fes_seen_has_tag(&scan->seen[i], "PARTUUID", spec->partuuid))
-			continue;
-		if (first)
-			return refuse(sync, edit->new,
-				"both %s and %s have its partition UUID (%s): give the copy another one (sfdisk --part-uuid)",
-				first->name, scan->seen[i].name, spec->partuuid);
-		first = &scan->seen[i];
-	}
-	if (first)
+			uuid);
+	n = find_holders(scan, uuid, holders);
+	if (n == 0)
+		return refuse(sync, edit->new,
+			"cannot be found by its partition UUID (%s) among the disks that are searched; see --disk",
+			uuid);
+	if (n > 1)
+		return refuse(sync, edit->new,
+			"both %s and %s have its partition UUID (%s): give the copy another one (sfdisk --part-uuid)",
+			holders[0]->name, holders[1]->name, uuid);
+	found = fes_spec_of_seen(holders[0]);
+	if (fes_spec_same(fes_host_root(&sync->context->host), spec, &found))
 		return 0;
 	return refuse(sync, edit->new,
-		"cannot be found by its partition UUID (%s) among the disks that are searched; see --disk",
-		spec->partuuid);
+		"is not among the disks that are searched, where %s has its partition UUID (%s): give the copy another one (sfdisk --part-uuid), and see --disk",
+		holders[0]->name, uuid);
 }
 
 /* The serial of what is at @name, "" when it cannot be read: that is told when it is synced. */

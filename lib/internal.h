@@ -455,6 +455,9 @@ int fes_spec_look_again(struct fes_host *host, const struct fes_spec *spec, fes_
 /* Whether @device, of a mount, is what @spec names or overlaps it; loop devices are followed. */
 bool fes_spec_on_device(const char *root, const struct fes_spec *spec, dev_t device);
 
+/* Name what @seen is, with borrowed strings: for the two above. */
+struct fes_spec fes_spec_of_seen(const struct fes_seen *seen);
+
 /* ---- busy.c ---- */
 
 /*

@@ -79,6 +79,15 @@ bool fes_spec_on_device(const char *root, const struct fes_spec *spec, dev_t dev
 	return find_storage(root, spec, &named) && overlap(&named, &mounted);
 }
 
+struct fes_spec fes_spec_of_seen(const struct fes_seen *seen)
+{
+	return (struct fes_spec){
+		.path = seen->node ? seen->node : seen->disk,
+		.offset = seen->node ? 0 : seen->offset,
+		.size = seen->node ? 0 : seen->size,
+	};
+}
+
 /* ---- looking again ---- */
 
 struct errors {

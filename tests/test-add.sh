@@ -203,6 +203,16 @@ test_a_copy_with_the_same_partition_uuid_is_refused_and_both_are_named()
 	refuses "b\.img:1 and d\.img:1" "PARTUUID=$B"
 }
 
+test_only_what_was_named_is_written_to()
+{
+	make_disks
+	make_gpt d.img "$(esp_line $B)"
+	make_fat d.img DDDD0001
+	boot_from $A
+	refuses "^fatespsync: d\.img: .*b\.img:1.* its partition UUID \($B\)" d.img
+	refuses 'b\.img:1' --force d.img
+}
+
 test_one_that_is_on_no_disk_that_is_searched_is_refused()
 {
 	make_disks
