@@ -160,12 +160,18 @@ static int check_old(struct fes_sync *sync, struct fes_edit *edit)
 
 /* ---- who comes ---- */
 
+/* What a message calls overridable was overridden for whoever is on the list. */
+static bool is_accepted(const struct fes_sync *sync, const char *uuid)
+{
+	return sync->flags & FES_SYNC_FORCE || fes_list_has(&sync->list, uuid);
+}
+
 static int check_type(struct fes_sync *sync, const struct fes_edit *edit, const struct fes_spec *spec)
 {
 	if (!spec->partuuid)
 		return refuse(sync, edit->new,
 			"has no partition UUID to put on the list: it is no partition, or its table cannot be read");
-	if (spec->kind == FES_PARTITION_ESP || sync->flags & FES_SYNC_FORCE)
+	if (spec->kind == FES_PARTITION_ESP || is_accepted(sync, spec->partuuid))
 		return 0;
 	return refuse(sync, edit->new,
 		"is no EFI System Partition by its type, so firmware may not boot from it; set the type (sfdisk --part-type, 'U' or 'ef'), or use --force");
@@ -257,9 +263,11 @@ static int check_serial(struct fes_sync *sync, const struct fes_edit *edit)
 	const char *twin;
 	char serial[16];
 
+	if (is_accepted(sync, edit->new_uuid))
+		return 0;
 	read_serial(sync, edit->new, serial);
 	twin = serial[0] ? find_twin(sync, edit, serial) : NULL;
-	if (!twin || sync->flags & FES_SYNC_FORCE)
+	if (!twin)
 		return 0;
 	return refuse(sync, edit->new,
 		"has the serial number of another one on the list (%s, partition %s), as copies made with dd(1) have, and /etc/fstab cannot tell them apart; give it one of its own (mlabel -n), or use --force",

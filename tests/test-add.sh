@@ -136,6 +136,19 @@ test_foreign_files_on_it_stay()
 
 # ---- what is refused ----
 
+test_what_is_no_esp_by_its_type_needs_force()
+{
+	make_disks
+	make_disk d.img $D DDDD0001 $LINUX_TYPE
+	boot_from $A
+	refuses '^fatespsync: d\.img:1: is no EFI System Partition by its type, .*--force' d.img:1
+	refuses '^fatespsync: d\.img: has a partition table \(gpt\) but no EFI System Partition' d.img
+	run 0 --force add d.img:1
+	list_is d.img $A $B $D
+	run 0 add d.img:1
+	run 0
+}
+
 test_what_is_no_partition_is_refused()
 {
 	make_disks
