@@ -25,7 +25,7 @@ enum { A, B, C };
 #define UUID_A "aaaaaaaa-1111-4222-8333-000000000001\n"
 #define UUID_B "bbbbbbbb-1111-4222-8333-000000000002\n"
 #define UUID_C "cccccccc-1111-4222-8333-000000000003\n"
-#define HEADER "# The EFI System Partitions of this machine, by partition UUID; see esp-sync(5).\n"
+#define HEADER "# The EFI System Partitions of this machine, by partition UUID; see fatespsync(8).\n"
 
 static struct machine m;
 
