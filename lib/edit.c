@@ -241,21 +241,39 @@ static void read_serial(struct fes_sync *sync, const char *name, char ret[16])
 	fes_mute(sync->context, false);
 }
 
-/* Whether some ESP of the list has the serial @serial; its UUID then. */
-static const char *find_twin(struct fes_sync *sync, const struct fes_edit *edit, const char *serial)
+static bool has_serial(struct fes_sync *sync, const char *name, const char *serial)
 {
-	char tag[64], other[16];
+	char found[16];
+
+	read_serial(sync, name, found);
+	return strcmp(found, serial) == 0;
+}
+
+/* The ESP of the list that has the serial @serial, but for that of @edit. */
+static const char *find_twin_on_list(struct fes_sync *sync, const struct fes_edit *edit,
+	const char *serial)
+{
 	const char *uuid;
+	char tag[64];
 
 	for (size_t i = 0; (uuid = fes_sync_get_listed(sync, i)); i++) {
-		if (strcasecmp(uuid, edit->new_uuid) == 0)
-			continue;
 		(void)snprintf(tag, sizeof tag, "PARTUUID=%s", uuid);
-		read_serial(sync, tag, other);
-		if (strcmp(serial, other) == 0)
+		if (strcasecmp(uuid, edit->new_uuid) != 0 && has_serial(sync, tag, serial))
 			return uuid;
 	}
 	return NULL;
+}
+
+/* Who has the serial @serial already: the primary, what else comes, or is on the list. */
+static const char *find_twin(struct fes_sync *sync, const struct fes_edit *edit, const char *serial)
+{
+	if (strcmp(sync->primary->serial, serial) == 0)
+		return sync->primary_spec.name;
+	for (const struct fes_edit *other = sync->edits; other < edit; other++)
+		if (other->new_uuid && strcasecmp(other->new_uuid, edit->new_uuid) != 0 &&
+			has_serial(sync, other->new, serial))
+			return other->new;
+	return find_twin_on_list(sync, edit, serial);
 }
 
 static int check_serial(struct fes_sync *sync, const struct fes_edit *edit)
@@ -270,8 +288,8 @@ static int check_serial(struct fes_sync *sync, const struct fes_edit *edit)
 	if (!twin)
 		return 0;
 	return refuse(sync, edit->new,
-		"has the serial number of another one on the list (%s, partition %s), as copies made with dd(1) have, and /etc/fstab cannot tell them apart; give it one of its own (mlabel -n), or use --force",
-		serial, twin);
+		"has the serial number of %s (%s), as copies made with dd(1) have, and /etc/fstab cannot tell them apart; give it one of its own (mlabel -n), or use --force",
+		twin, serial);
 }
 
 static int copy_managed(struct fes_sync *to, const struct fes_sync *from)

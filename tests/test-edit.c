@@ -277,6 +277,87 @@ START_TEST(test_a_replacement_that_fails_leaves_the_list_as_it_was)
 }
 END_TEST
 
+static void run_without_change(struct fes_sync *sync)
+{
+	ck_assert_int_eq(fes_sync_run(sync), 0);
+	ck_assert(!fes_sync_list_changed(sync));
+	ck_assert_uint_eq(n_stores, 0);
+	for (int i = 0; i < MACHINE_DISKS; i++)
+		ck_assert(machine_is_kept(&m, i));
+}
+
+static void expect_no_change(struct fes_sync *sync)
+{
+	run_without_change(sync);
+	ck_assert_str_eq(m.log, "");
+	fes_sync_free(sync);
+}
+
+static void expect_refused(struct fes_sync *sync, const char *why)
+{
+	const struct fes_mirror *mirror;
+
+	run_without_change(sync);
+	mirror = fes_sync_get_mirror(sync, fes_sync_get_n_mirrors(sync) - 1);
+	ck_assert_int_eq(fes_mirror_get_state(mirror), FES_MIRROR_REFUSED);
+	ck_assert_ptr_nonnull(strstr(fes_mirror_get_message(mirror), why));
+	ck_assert_msg(machine_said(&m, "error: ", why), "%s", m.log);
+	fes_sync_free(sync);
+}
+
+START_TEST(test_whoever_is_on_the_list_can_be_added_and_nothing_changes)
+{
+	begin_with_list(UUID_A UUID_B);
+	expect_no_change(new_addition(B));
+}
+END_TEST
+
+/* ---- who may come ---- */
+
+static void give_serial(int to, unsigned serial)
+{
+	machine_do(&m, "mlabel -N %08x -i %c.img$esp ::", serial, 'a' + to);
+	machine_keep(&m);
+}
+
+/* As a copy made with dd(1) does, whose partition got another UUID. */
+START_TEST(test_whoever_has_the_serial_of_the_primary_is_refused)
+{
+	give_serial(B, 0x11111111);
+	expect_refused(new_addition(B), "a.img:1 (1111-1111)");
+}
+END_TEST
+
+START_TEST(test_whoever_has_the_serial_of_one_on_the_list_is_refused)
+{
+	begin_with_list(UUID_A UUID_C);
+	give_serial(B, 0x33333333);
+	expect_refused(new_addition(B), "cccccccc-1111-4222-8333-000000000003 (3333-3333)");
+}
+END_TEST
+
+START_TEST(test_two_that_come_with_one_serial_are_refused)
+{
+	struct fes_sync *sync = new_addition(B);
+
+	give_serial(C, 0x22222222);
+	ck_assert_int_eq(fes_sync_add_to_list(sync, m.paths[C]), 0);
+	expect_refused(sync, "b.img (2222-2222)");
+}
+END_TEST
+
+START_TEST(test_with_force_a_serial_may_be_there_twice)
+{
+	struct fes_sync *sync = new_addition(B);
+
+	give_serial(B, 0x11111111);
+	fes_sync_set_flags(sync, FES_SYNC_FORCE);
+	ck_assert_int_eq(fes_sync_run(sync), 0);
+	ck_assert_int_eq(state_of(sync, B), FES_MIRROR_SYNCED);
+	fes_sync_free(sync);
+}
+END_TEST
+
 /* ---- a primary that fails ---- */
 
 /* Of the @calls for the primary the @nth fails. Returns whether there was one. */
@@ -508,6 +589,11 @@ int main(void)
 		test_a_new_mirror_that_fails_leaves_the_list_as_it_was,
 		test_a_new_mirror_beside_one_that_fails_keeps_no_list,
 		test_a_replacement_that_fails_leaves_the_list_as_it_was,
+		test_whoever_is_on_the_list_can_be_added_and_nothing_changes,
+		test_whoever_has_the_serial_of_the_primary_is_refused,
+		test_whoever_has_the_serial_of_one_on_the_list_is_refused,
+		test_two_that_come_with_one_serial_are_refused,
+		test_with_force_a_serial_may_be_there_twice,
 		test_a_primary_that_fails_to_take_the_list_has_the_old_one,
 		test_an_interruption_leaves_the_list_as_it_was,
 		test_a_primary_that_fails_once_has_the_list_that_it_had,
