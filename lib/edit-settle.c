@@ -166,8 +166,9 @@ static bool sync_removed(struct fes_sync *sync, const char *uuid)
 /* Booted from, an ESP that went must not take the others for its mirrors. */
 static void tell_removed(struct fes_sync *sync, const struct fes_edit *edit)
 {
-	if (!edit->old_uuid || !is_there(sync, edit->old_uuid) ||
-		sync_removed(sync, edit->old_uuid))
+	if (!edit->old_uuid || fes_list_has(&sync->list, edit->old_uuid))
+		return;
+	if (!is_there(sync, edit->old_uuid) || sync_removed(sync, edit->old_uuid))
 		return;
 	fes_log(sync->context, FES_LOG_WARNING,
 		"%s: is off the list, but its own copy of the list still names it: do not boot from it, or wipe it",

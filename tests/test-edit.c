@@ -312,6 +312,17 @@ START_TEST(test_whoever_is_on_the_list_can_be_added_and_nothing_changes)
 }
 END_TEST
 
+START_TEST(test_to_replace_one_by_itself_changes_nothing)
+{
+	struct fes_sync *sync;
+
+	begin_with_list(UUID_A UUID_B);
+	sync = new_run();
+	ck_assert_int_eq(fes_sync_replace_on_list(sync, m.tags[B], m.paths[B]), 0);
+	expect_no_change(sync);
+}
+END_TEST
+
 /* ---- who may come ---- */
 
 static void give_serial(int to, unsigned serial)
@@ -590,6 +601,7 @@ int main(void)
 		test_a_new_mirror_beside_one_that_fails_keeps_no_list,
 		test_a_replacement_that_fails_leaves_the_list_as_it_was,
 		test_whoever_is_on_the_list_can_be_added_and_nothing_changes,
+		test_to_replace_one_by_itself_changes_nothing,
 		test_whoever_has_the_serial_of_the_primary_is_refused,
 		test_whoever_has_the_serial_of_one_on_the_list_is_refused,
 		test_two_that_come_with_one_serial_are_refused,
