@@ -444,7 +444,7 @@ static int format_old(struct fes_sync *sync)
 {
 	size_t len;
 
-	return sync->list.n == 0 ? 0 : fes_list_format(&sync->list, &sync->old_list, &len);
+	return sync->has_list ? fes_list_format(&sync->list, &sync->old_list, &len) : 0;
 }
 
 int fes_edit_take_old_list(struct fes_sync *sync)

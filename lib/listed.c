@@ -153,6 +153,7 @@ int fes_sync_read_list(struct fes_sync *sync)
 {
 	int r = read_list(sync);
 
+	sync->has_list = r == 0;
 	return r == -ENOENT ? 0 : r;
 }
 

@@ -22,6 +22,7 @@ struct fes_sync {
 	struct fes_tree *tree; /* of the primary */
 	struct fes_managed managed;
 	struct fes_list list;  /* the primary's; empty when it has none */
+	bool has_list;         /* on the primary, if only one of no bytes */
 	struct fes_edit *edits;
 	size_t n_edits;
 	bool edit_refused;

@@ -323,6 +323,30 @@ START_TEST(test_to_replace_one_by_itself_changes_nothing)
 }
 END_TEST
 
+/* An editor may have left one. */
+START_TEST(test_a_list_of_no_bytes_can_be_added_to)
+{
+	struct fes_sync *sync = new_addition(B);
+
+	machine_do(&m, "mcopy -i a.img$esp /dev/null ::" MACHINE_LIST);
+	ck_assert_msg(fes_sync_run(sync) == 0, "%s", m.log);
+	ck_assert_int_eq(state_of(sync, B), FES_MIRROR_SYNCED);
+	expect_lists(HEADER UUID_A UUID_B, HEADER UUID_A UUID_B, NULL);
+	fes_sync_free(sync);
+}
+END_TEST
+
+START_TEST(test_a_list_of_no_bytes_is_one_again)
+{
+	struct fes_sync *sync = new_addition(B);
+
+	machine_do(&m, "mcopy -i a.img$esp /dev/null ::" MACHINE_LIST);
+	ck_assert_int_eq(run_failing(sync, WRAP_WRITE, B, 1), 0);
+	machine_expect(&m, A, MACHINE_LIST, "");
+	fes_sync_free(sync);
+}
+END_TEST
+
 /* ---- who may come ---- */
 
 static void give_serial(int to, unsigned serial)
@@ -602,6 +626,8 @@ int main(void)
 		test_a_replacement_that_fails_leaves_the_list_as_it_was,
 		test_whoever_is_on_the_list_can_be_added_and_nothing_changes,
 		test_to_replace_one_by_itself_changes_nothing,
+		test_a_list_of_no_bytes_can_be_added_to,
+		test_a_list_of_no_bytes_is_one_again,
 		test_whoever_has_the_serial_of_the_primary_is_refused,
 		test_whoever_has_the_serial_of_one_on_the_list_is_refused,
 		test_two_that_come_with_one_serial_are_refused,
