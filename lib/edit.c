@@ -393,9 +393,7 @@ static int change(struct fes_sync *sync, const struct fes_edit *edit)
 		return 0;
 	if (edit->new && fes_list_has(&sync->list, edit->new_uuid)) {
 		fes_log(sync->context, FES_LOG_INFO, "%s: is on the list already", edit->new);
-		if (!edit->old || strcasecmp(edit->old_uuid, edit->new_uuid) == 0)
-			return 0;
-		return fes_list_remove(&sync->list, edit->old_uuid);
+		return edit->old ? fes_list_remove(&sync->list, edit->old_uuid) : 0;
 	}
 	if (!edit->new)
 		r = fes_list_remove(&sync->list, edit->old_uuid);
