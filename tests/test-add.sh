@@ -226,6 +226,32 @@ test_only_what_was_named_is_written_to()
 	refuses 'b\.img:1' --force d.img
 }
 
+test_a_serial_number_that_another_one_has_needs_force()
+{
+	make_disks
+	make_disk d.img $D AAAA0001
+	boot_from $A
+	refuses '^fatespsync: d\.img: has the serial number of a\.img:1 \(AAAA-0001\).*--force' d.img
+	make_fat d.img BBBB0002
+	put_list a.img $A $B
+	refused 4 add d.img
+	err_has "^fatespsync: d\.img: has the serial number of .*$B \(BBBB-0002\).*--force"
+	run 0 --force add d.img
+	list_is d.img $A $B $D
+	in_sync b.img d.img
+	run 0 add d.img
+}
+
+test_a_serial_number_that_two_new_ones_have_needs_force()
+{
+	make_disks
+	make_disk d.img $D BBBB0002
+	boot_from $A
+	refuses '^fatespsync: d\.img: has the serial number of b\.img \(BBBB-0002\).*--force' b.img d.img
+	run 0 --force add b.img d.img
+	in_sync b.img d.img
+}
+
 test_one_that_is_on_no_disk_that_is_searched_is_refused()
 {
 	make_disks
