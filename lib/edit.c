@@ -116,6 +116,51 @@ static int refuse(struct fes_sync *sync, const char *text, const char *format, .
 	return r;
 }
 
+/* Keeps the first reason why a name stands for nothing. */
+struct reason {
+	struct fes_context *context;
+	char *message;
+};
+
+static void take_reason(void *userdata, enum fes_log_level level, const char *message)
+{
+	struct reason *reason = userdata;
+
+	if (level != FES_LOG_ERROR)
+		fes_log(reason->context, level, "%s", message);
+	else if (!reason->message)
+		reason->message = strdup(message);
+}
+
+static int refuse_unknown(struct fes_sync *sync, const char *text, const char *reason,
+	const char *advice)
+{
+	char *message;
+	int r;
+
+	if (!reason || asprintf(&message, "%s%s", reason, advice) < 0)
+		return -ENOMEM;
+	fes_log(sync->context, FES_LOG_ERROR, "%s", message);
+	r = refuse_logged(sync, text, message);
+	free(message);
+	return r;
+}
+
+/* Returns 1 and what @text stands for; 0 when it was refused, with @advice; or -ENOMEM. */
+static int resolve(struct fes_sync *sync, const char *text, const char *advice,
+	struct fes_spec *ret)
+{
+	struct reason reason = {.context = sync->context};
+	int r = fes_spec_resolve(&sync->context->host, text, take_reason, &reason, ret);
+
+	if (r == 0)
+		r = 1;
+	else if (r != -ENOMEM)
+		r = refuse_unknown(sync, text, reason.message, advice);
+	free(reason.message);
+	return r;
+}
+
 /* ---- who goes ---- */
 
 static int find_old_uuid(struct fes_sync *sync, struct fes_edit *edit)
@@ -131,12 +176,10 @@ static int find_old_uuid(struct fes_sync *sync, struct fes_edit *edit)
 		edit->old_uuid = strdup(uuid);
 		return edit->old_uuid ? 0 : -ENOMEM;
 	}
-	r = fes_spec_resolve(&sync->context->host, edit->old, log_message, sync->context, &spec);
-	if (r == -ENOMEM)
+	r = resolve(sync, edit->old,
+		"; if its disk is gone, name it by its partition UUID (see 'fatespsync list')", &spec);
+	if (r <= 0)
 		return r;
-	if (r < 0)
-		return refuse_logged(sync, edit->old,
-			"cannot be found; if it is gone, name it by its partition UUID (see 'fatespsync list')");
 	edit->old_uuid = spec.partuuid;
 	spec.partuuid = NULL;
 	fes_spec_done(&spec);
@@ -344,12 +387,10 @@ static int try_new(struct fes_sync *sync, const struct fes_edit *edit)
 static int check_new(struct fes_sync *sync, struct fes_edit *edit)
 {
 	struct fes_spec spec;
-	int r = fes_spec_resolve(&sync->context->host, edit->new, log_message, sync->context, &spec);
+	int r = resolve(sync, edit->new, "", &spec);
 
-	if (r == -ENOMEM)
+	if (r <= 0)
 		return r;
-	if (r < 0)
-		return refuse_logged(sync, edit->new, "cannot be used; see the message before");
 	r = check_type(sync, edit, &spec);
 	if (r == 0 && !sync->edit_refused)
 		r = check_unique(sync, edit, &spec);

@@ -82,6 +82,14 @@ test_one_whose_disk_is_gone_goes_by_its_uuid()
 	done
 }
 
+test_one_whose_disk_is_gone_does_not_go_by_its_path()
+{
+	begin
+	mv b.img b.gone
+	refuses '^fatespsync: b\.img: .*by its partition UUID .*fatespsync list' remove b.img
+	refuses 'no block device has this file system' remove 'LABEL=ESP B'
+}
+
 test_several_at_once_and_twice()
 {
 	begin
