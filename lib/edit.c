@@ -533,14 +533,29 @@ static int change_list(struct fes_sync *sync)
 	return r;
 }
 
+/* What is wrong with each is told, not only with the first. */
+static int check_all(struct fes_sync *sync)
+{
+	bool refused = false;
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < sync->n_edits; i++) {
+		sync->edit_refused = false;
+		r = check_edit(sync, &sync->edits[i]);
+		refused |= sync->edit_refused;
+	}
+	sync->edit_refused = refused;
+	return r;
+}
+
 int fes_edit_list(struct fes_sync *sync)
 {
 	int r = require_uuid(sync);
 
 	if (r == 0)
 		r = format_old(sync);
-	for (size_t i = 0; r == 0 && i < sync->n_edits; i++)
-		r = check_edit(sync, &sync->edits[i]);
+	if (r == 0)
+		r = check_all(sync);
 	if (r < 0 || sync->edit_refused)
 		return r;
 	return change_list(sync);

@@ -287,6 +287,21 @@ test_when_one_is_refused_none_is_added()
 	refuses 'none\.img' none.img c.img
 }
 
+test_what_is_wrong_with_each_is_told()
+{
+	make_disks
+	make_disk d.img $D DDDD0001 $LINUX_TYPE
+	boot_from $A
+	refused 4 add none.img b.img d.img:1 a.img
+	err_has '^fatespsync: none\.img: ' '^fatespsync: d\.img:1: ' '^fatespsync: a\.img: '
+	refused 4 --json=short add none.img b.img d.img:1 a.img
+	json '[.mirrors[] | [.mirror, .state]] == [["none.img", "refused"],
+			["d.img:1", "refused"], ["a.img", "refused"]]' \
+		'.mirrors[0].message | contains("No such file")' \
+		'.mirrors[1].message | contains("--force")' \
+		'.mirrors[2].message | contains("is the primary")'
+}
+
 # hold IMAGE: as if another run read it.
 hold()
 {
