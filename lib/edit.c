@@ -220,6 +220,12 @@ static int check_type(struct fes_sync *sync, const struct fes_edit *edit, const 
 		"is no EFI System Partition by its type, so firmware may not boot from it; set the type (sfdisk --part-type, 'U' or 'ef'), or use --force");
 }
 
+/* What gives a copy another partition UUID. That of an MBR's partition comes from its disk. */
+static const char *uuid_tool(const char *uuid)
+{
+	return strlen(uuid) > sizeof "1234abcd-01" ? "sfdisk --part-uuid" : "sfdisk --disk-id";
+}
+
 /* The first two partitions with @uuid. Returns how many there are, up to two. */
 static size_t find_holders(const struct fes_scan *scan, const char *uuid,
 	const struct fes_seen *ret[2])
@@ -247,8 +253,8 @@ static int check_unique(struct fes_sync *sync, const struct fes_edit *edit,
 		return r;
 	if (primary && strcasecmp(uuid, primary) == 0)
 		return refuse(sync, edit->new,
-			"is the primary, or a copy with the same partition UUID (%s): give a copy another one (sfdisk --part-uuid)",
-			uuid);
+			"is the primary, or a copy with the same partition UUID (%s): give a copy another one (%s)",
+			uuid, uuid_tool(uuid));
 	n = find_holders(scan, uuid, holders);
 	if (n == 0)
 		return refuse(sync, edit->new,
@@ -256,14 +262,14 @@ static int check_unique(struct fes_sync *sync, const struct fes_edit *edit,
 			uuid);
 	if (n > 1)
 		return refuse(sync, edit->new,
-			"both %s and %s have its partition UUID (%s): give the copy another one (sfdisk --part-uuid)",
-			holders[0]->name, holders[1]->name, uuid);
+			"both %s and %s have its partition UUID (%s): give the copy another one (%s)",
+			holders[0]->name, holders[1]->name, uuid, uuid_tool(uuid));
 	found = fes_spec_of_seen(holders[0]);
 	if (fes_spec_same(fes_host_root(&sync->context->host), spec, &found))
 		return 0;
 	return refuse(sync, edit->new,
-		"is not among the disks that are searched, where %s has its partition UUID (%s): give the copy another one (sfdisk --part-uuid), and see --disk",
-		holders[0]->name, uuid);
+		"is not among the disks that are searched, where %s has its partition UUID (%s): give the copy another one (%s), and see --disk",
+		holders[0]->name, uuid, uuid_tool(uuid));
 }
 
 /* The serial of what is at @name, "" when it cannot be read: that is told when it is synced. */

@@ -216,6 +216,17 @@ test_a_copy_with_the_same_partition_uuid_is_refused_and_both_are_named()
 	refuses "b\.img:1 and d\.img:1" "PARTUUID=$B"
 }
 
+test_a_copy_of_an_mbr_disk_needs_another_signature()
+{
+	make_disks
+	make_mbr d.img 1234abcd 'start=2048, size=16384, type=ef'
+	make_fat d.img DDDD0001
+	cp d.img e.img
+	DISKS+=(--disk=d.img --disk=e.img)
+	boot_from $A
+	refuses 'd\.img:1 and e\.img:1 have its partition UUID \(1234abcd-01\): .*sfdisk --disk-id' d.img
+}
+
 test_only_what_was_named_is_written_to()
 {
 	make_disks
