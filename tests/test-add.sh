@@ -320,6 +320,19 @@ hold()
 	flock -s $HELD
 }
 
+test_one_that_cannot_be_synced_leaves_no_list_behind()
+{
+	make_disks
+	boot_from $A
+	hold b.img
+	run 4 --timeout=0 add b.img
+	err_has 'b\.img:1: process .* holds the lock' '^fatespsync: a\.img:1: the list is again as it was$'
+	no_list a.img
+	exec {HELD}<&-
+	run 0 add b.img
+	in_sync b.img
+}
+
 test_one_that_cannot_be_synced_leaves_the_list_as_it_was()
 {
 	begin
