@@ -89,7 +89,7 @@ int fes_sync_require_listed(struct fes_sync *sync)
 	return -ENOKEY;
 }
 
-static int refuse_mounted(struct fes_sync *sync, const struct fes_seen *seen, const char *mount)
+static int refuse_rival(struct fes_sync *sync, const struct fes_seen *seen, const char *mount)
 {
 	fes_log(sync->context, FES_LOG_ERROR,
 		"which ESP is the primary? Firmware booted %s, but %s, which is on the list, is mounted at %s, where system tools write to; name the one to copy from with --primary=%s or --primary=%s",
@@ -105,17 +105,32 @@ static const struct fes_seen *find_seen(const struct fes_scan *scan, const char 
 	return NULL;
 }
 
+int fes_sync_require_no_rival(struct fes_sync *sync)
+{
+	const char *primary = sync->primary_spec.partuuid, *uuid;
+	const struct fes_scan *scan;
+	int r = fes_host_scan(&sync->context->host, log_message, sync->context, &scan);
+
+	for (size_t i = 0; r == 0 && (uuid = fes_sync_get_listed(sync, i)); i++) {
+		const struct fes_seen *seen = find_seen(scan, uuid);
+		const char *mount;
+
+		if (!seen || (primary && strcasecmp(uuid, primary) == 0))
+			continue;
+		mount = fes_find_usual_mount(sync->context, seen);
+		if (mount)
+			return refuse_rival(sync, seen, mount);
+	}
+	return r;
+}
+
 static int push_listed(struct fes_sync *sync, const struct fes_scan *scan, const char *uuid)
 {
 	const struct fes_seen *seen = find_seen(scan, uuid);
-	const char *mount;
 	char text[64];
 	int r;
 
 	(void)snprintf(text, sizeof text, "PARTUUID=%s", uuid);
-	mount = seen && !sync->primary_given ? fes_find_usual_mount(sync->context, seen) : NULL;
-	if (mount)
-		return refuse_mounted(sync, seen, mount);
 	r = fes_sync_push_mirror(sync, text, true);
 	if (r == 0 && !seen)
 		fes_mirror_miss(&sync->mirrors[sync->n_mirrors - 1]);

@@ -64,14 +64,19 @@ const char *fes_find_usual_mount(struct fes_context *context, const struct fes_s
  */
 int fes_sync_read_list(struct fes_sync *sync);
 
+/*
+ * System tools write to what is mounted at /efi, /boot or /boot/efi: that must not be another ESP of the
+ * list than the primary. Returns 0, -ENOTUNIQ or -ENOMEM; reported.
+ */
+int fes_sync_require_no_rival(struct fes_sync *sync);
+
 /* Whether the primary is on its own list: 0 or -ENOKEY, reported. */
 int fes_sync_require_listed(struct fes_sync *sync);
 
 /*
  * Take over what it says: more paths to manage and exclude, and the mirrors unless the user named some.
  *
- * Returns 0, -ENOTUNIQ (two ESPs claim to be the primary), -ENOKEY (the primary is not on its list) or
- * -ENOMEM; reported.
+ * Returns 0, -ENOKEY (the primary is not on its list) or -ENOMEM; reported.
  */
 int fes_sync_take_list(struct fes_sync *sync);
 

@@ -163,6 +163,20 @@ test_when_neither_is_known_the_option_is_asked_for()
 
 # ---- which of two ----
 
+test_a_mirror_that_is_mounted_where_tools_write_may_be_the_primary()
+{
+	local path
+
+	for path in /efi /boot /boot/efi; do
+		list_disks $A $B $C
+		mount_at $path c.img
+		no_primary 'a\.img:1.* c\.img:1, which is on the list, is mounted at '$path',.*--primary=a\.img:1 or --primary=c\.img:1$'
+		refused 3 b.img
+		err_has 'c\.img:1, which is on the list, is mounted at'
+		rm -rf root
+	done
+}
+
 test_then_the_option_says_which()
 {
 	list_disks $A $B $C
