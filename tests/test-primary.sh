@@ -126,6 +126,17 @@ test_without_the_variable_it_is_the_esp_that_is_mounted()
 	done
 }
 
+test_of_several_that_are_mounted_the_first_place_counts()
+{
+	make_disks
+	mount_at /boot/efi a.img
+	primary_is a.img:1
+	mount_at /boot b.img
+	primary_is b.img:1
+	mount_at /efi c.img
+	primary_is c.img:1
+}
+
 test_an_xbootldr_that_is_mounted_is_no_primary()
 {
 	make_beside
