@@ -92,7 +92,7 @@ int fes_sync_require_listed(struct fes_sync *sync)
 static int refuse_rival(struct fes_sync *sync, const struct fes_seen *seen, const char *mount)
 {
 	fes_log(sync->context, FES_LOG_ERROR,
-		"which ESP is the primary? Firmware booted %s, but %s, which is on the list, is mounted at %s, where system tools write to; name the one to copy from with --primary=%s or --primary=%s",
+		"which ESP is the primary? It would be %s, but %s, which is on the list, is mounted at %s, where system tools write to; name the one to copy from with --primary=%s or --primary=%s",
 		sync->primary_spec.name, seen->name, mount, sync->primary_spec.name, seen->name);
 	return -ENOTUNIQ;
 }

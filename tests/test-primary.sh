@@ -137,6 +137,16 @@ test_of_several_that_are_mounted_the_first_place_counts()
 	primary_is c.img:1
 }
 
+test_two_of_the_list_that_are_mounted_have_to_be_told_apart()
+{
+	list_disks $A $B
+	rm -r root/sys
+	mount_at /boot/efi b.img
+	mount_at /efi a.img
+	no_primary 'a\.img:1.* b\.img:1, which is on the list, is mounted at /boot/efi,.*--primary=a\.img:1 or --primary=b\.img:1$'
+	err_lacks 'irmware booted'
+}
+
 test_an_xbootldr_that_is_mounted_is_no_primary()
 {
 	make_beside
