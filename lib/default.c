@@ -30,13 +30,25 @@ static bool is_on_device(const char *root, const struct fes_seen *seen, dev_t de
 	return fes_spec_on_device(root, &spec, device);
 }
 
-const char *fes_find_usual_mount(struct fes_context *context, const struct fes_seen *seen)
+/* A system without /proc has no mounts that could be seen. */
+static int read_mounts(const char *root, struct fes_mounts *ret)
+{
+	int r = fes_mounts_read(root, 0, ret);
+
+	if (r < 0)
+		*ret = (struct fes_mounts){0};
+	return r == -ENOMEM ? r : 0;
+}
+
+int fes_find_usual_mount(struct fes_context *context, const struct fes_seen *seen,
+	const char **ret)
 {
 	const char *root = fes_host_root(&context->host), *found = NULL;
 	struct fes_mounts mounts;
+	int r = read_mounts(root, &mounts);
 
-	if (fes_mounts_read(root, 0, &mounts) < 0)
-		return NULL;
+	if (r < 0)
+		return r;
 	for (size_t i = 0; !found && i < N_USUAL; i++) {
 		const struct fes_mount *mount = fes_mounts_at(&mounts, usual_mounts[i]);
 
@@ -44,7 +56,35 @@ const char *fes_find_usual_mount(struct fes_context *context, const struct fes_s
 			found = usual_mounts[i];
 	}
 	fes_mounts_done(&mounts);
-	return found;
+	*ret = found;
+	return 0;
+}
+
+static const struct fes_seen *find_esp_on(const char *root, const struct fes_scan *scan,
+	dev_t device)
+{
+	for (size_t i = 0; i < scan->n; i++)
+		if (scan->seen[i].kind == FES_PARTITION_ESP &&
+			is_on_device(root, &scan->seen[i], device))
+			return &scan->seen[i];
+	return NULL;
+}
+
+/* The first place counts, whichever disk comes first. */
+static int find_mounted(const char *root, const struct fes_scan *scan, const struct fes_seen **ret)
+{
+	struct fes_mounts mounts;
+	int r = read_mounts(root, &mounts);
+
+	*ret = NULL;
+	for (size_t i = 0; r == 0 && !*ret && i < N_USUAL; i++) {
+		const struct fes_mount *mount = fes_mounts_at(&mounts, usual_mounts[i]);
+
+		if (mount)
+			*ret = find_esp_on(root, scan, mount->device);
+	}
+	fes_mounts_done(&mounts);
+	return r;
 }
 
 static const struct fes_seen *find_esp_on(const char *root, const struct fes_scan *scan,
@@ -74,15 +114,18 @@ static const struct fes_seen *find_mounted_esp(struct fes_context *context,
 
 static int use_mounted(struct fes_context *context, const struct fes_scan *scan, char **ret)
 {
-	const struct fes_seen *seen = find_mounted_esp(context, scan);
+	const struct fes_seen *seen;
+	int r = find_mounted(fes_host_root(&context->host), scan, &seen);
 
-	if (seen) {
-		*ret = strdup(seen->name);
-		return *ret ? 0 : -ENOMEM;
+	if (r < 0)
+		return r;
+	if (!seen) {
+		fes_log(context, FES_LOG_ERROR,
+			"no primary: firmware does not say which ESP it booted (no EFI variable LoaderDevicePartUUID), and none is mounted at /efi, /boot or /boot/efi; name the one to copy from with --primary=VOLUME");
+		return -ENOENT;
 	}
-	fes_log(context, FES_LOG_ERROR,
-		"no primary: firmware does not say which ESP it booted (no EFI variable LoaderDevicePartUUID), and none is mounted at /efi, /boot or /boot/efi; name the one to copy from with --primary=VOLUME");
-	return -ENOENT;
+	*ret = strdup(seen->name);
+	return *ret ? 0 : -ENOMEM;
 }
 
 /* ---- what was booted ---- */

@@ -127,10 +127,17 @@ int fes_sync_require_no_rival(struct fes_sync *sync)
 static int push_listed(struct fes_sync *sync, const struct fes_scan *scan, const char *uuid)
 {
 	const struct fes_seen *seen = find_seen(scan, uuid);
+	const char *mount = NULL;
 	char text[64];
-	int r;
+	int r = 0;
 
 	(void)snprintf(text, sizeof text, "PARTUUID=%s", uuid);
+	if (seen && !sync->primary_given)
+		r = fes_find_usual_mount(sync->context, seen, &mount);
+	if (r < 0)
+		return r;
+	if (mount)
+		return refuse_mounted(sync, seen, mount);
 	r = fes_sync_push_mirror(sync, text, true);
 	if (r == 0 && !seen)
 		fes_mirror_miss(&sync->mirrors[sync->n_mirrors - 1]);

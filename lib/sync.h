@@ -53,8 +53,12 @@ int fes_sync_push_mirror(struct fes_sync *sync, const char *spec, bool listed);
  */
 int fes_find_default_primary(struct fes_context *context, char **ret);
 
-/* The mount point of those where system tools look for the ESP that @seen is mounted at, or NULL. */
-const char *fes_find_usual_mount(struct fes_context *context, const struct fes_seen *seen);
+/*
+ * Whether @seen is mounted where system tools look for the ESP: *@ret is that mount point, or NULL.
+ * Returns 0 or -ENOMEM (not reported).
+ */
+int fes_find_usual_mount(struct fes_context *context, const struct fes_seen *seen,
+	const char **ret);
 
 /* ---- listed.c ---- */
 

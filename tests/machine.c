@@ -209,6 +209,20 @@ void machine_reboot(struct machine *machine)
 	make_context(machine);
 }
 
+void machine_boot_from(struct machine *machine, const char *uuid)
+{
+	unsigned char bytes[4 + 2 * 40] = {6};
+	size_t len = strlen(uuid);
+
+	ck_assert_uint_le(len, 40);
+	for (size_t i = 0; i < len; i++)
+		bytes[4 + 2 * i] = (unsigned char)uuid[i];
+	scratch_write(&machine->root,
+		"/sys/firmware/efi/efivars/"
+		"LoaderDevicePartUUID-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f",
+		bytes, 4 + 2 * len);
+}
+
 void machine_mount(struct machine *machine, int i, const char *path)
 {
 	char mounts[PATH_MAX], old[4096] = "", number[16], file[PATH_MAX];

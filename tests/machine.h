@@ -73,5 +73,8 @@ bool machine_said(const struct machine *machine, const char *begin, const char *
 /* Number of the file that disk @i is. */
 ino_t machine_inode(const struct machine *machine, int i);
 
+/* Firmware started the boot loader from the partition @uuid. */
+void machine_boot_from(struct machine *machine, const char *uuid);
+
 /* The kernel shows the ESP of disk @i as loop device 7:@i, mounted at @path ("/efi"). */
 void machine_mount(struct machine *machine, int i, const char *path);
