@@ -87,31 +87,6 @@ static int find_mounted(const char *root, const struct fes_scan *scan, const str
 	return r;
 }
 
-static const struct fes_seen *find_esp_on(const char *root, const struct fes_scan *scan,
-	const struct fes_mount *mount)
-{
-	for (size_t i = 0; mount && i < scan->n; i++)
-		if (scan->seen[i].kind == FES_PARTITION_ESP &&
-			is_on_device(root, &scan->seen[i], mount->device))
-			return &scan->seen[i];
-	return NULL;
-}
-
-static const struct fes_seen *find_mounted_esp(struct fes_context *context,
-	const struct fes_scan *scan)
-{
-	const char *root = fes_host_root(&context->host);
-	const struct fes_seen *found = NULL;
-	struct fes_mounts mounts;
-
-	if (fes_mounts_read(root, 0, &mounts) < 0)
-		return NULL;
-	for (size_t i = 0; !found && i < N_USUAL; i++)
-		found = find_esp_on(root, scan, fes_mounts_at(&mounts, usual_mounts[i]));
-	fes_mounts_done(&mounts);
-	return found;
-}
-
 static int use_mounted(struct fes_context *context, const struct fes_scan *scan, char **ret)
 {
 	const struct fes_seen *seen;

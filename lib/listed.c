@@ -89,14 +89,6 @@ int fes_sync_require_listed(struct fes_sync *sync)
 	return -ENOKEY;
 }
 
-static int refuse_rival(struct fes_sync *sync, const struct fes_seen *seen, const char *mount)
-{
-	fes_log(sync->context, FES_LOG_ERROR,
-		"which ESP is the primary? It would be %s, but %s, which is on the list, is mounted at %s, where system tools write to; name the one to copy from with --primary=%s or --primary=%s",
-		sync->primary_spec.name, seen->name, mount, sync->primary_spec.name, seen->name);
-	return -ENOTUNIQ;
-}
-
 static const struct fes_seen *find_seen(const struct fes_scan *scan, const char *uuid)
 {
 	for (size_t i = 0; i < scan->n; i++)
@@ -105,41 +97,63 @@ static const struct fes_seen *find_seen(const struct fes_scan *scan, const char 
 	return NULL;
 }
 
-int fes_sync_require_no_rival(struct fes_sync *sync)
+/* The UUID on line @i, unless it is that of the primary. */
+static const char *other_uuid(const struct fes_sync *sync, size_t i)
 {
-	const char *primary = sync->primary_spec.partuuid, *uuid;
+	const struct fes_list_line *line = &sync->list.lines[i];
+	const char *own = sync->primary_spec.partuuid;
+
+	if (line->kind != FES_LIST_UUID || (own && strcasecmp(line->value, own) == 0))
+		return NULL;
+	return line->value;
+}
+
+/* ---- which is the primary? ---- */
+
+static int refuse_mounted(struct fes_sync *sync, const struct fes_seen *seen, const char *mount)
+{
+	fes_log(sync->context, FES_LOG_ERROR,
+		"which ESP is the primary? It would be %s, but %s, which is on the list, is mounted at %s, where system tools write to; name the one to copy from with --primary=%s or --primary=%s",
+		sync->primary_spec.name, seen->name, mount, sync->primary_spec.name, seen->name);
+	return -ENOTUNIQ;
+}
+
+static int require_unmounted(struct fes_sync *sync, const struct fes_seen *seen)
+{
+	const char *mount;
+	int r = fes_find_usual_mount(sync->context, seen, &mount);
+
+	return r < 0 || !mount ? r : refuse_mounted(sync, seen, mount);
+}
+
+int fes_sync_require_sole_primary(struct fes_sync *sync)
+{
 	const struct fes_scan *scan;
-	int r = fes_host_scan(&sync->context->host, log_message, sync->context, &scan);
+	int r = 0;
 
-	for (size_t i = 0; r == 0 && (uuid = fes_sync_get_listed(sync, i)); i++) {
-		const struct fes_seen *seen = find_seen(scan, uuid);
-		const char *mount;
+	if (sync->primary_given || fes_list_count_uuids(&sync->list) == 0)
+		return 0;
+	r = fes_host_scan(&sync->context->host, log_message, sync->context, &scan);
+	for (size_t i = 0; r == 0 && i < sync->list.n; i++) {
+		const char *uuid = other_uuid(sync, i);
+		const struct fes_seen *seen = uuid ? find_seen(scan, uuid) : NULL;
 
-		if (!seen || (primary && strcasecmp(uuid, primary) == 0))
-			continue;
-		mount = fes_find_usual_mount(sync->context, seen);
-		if (mount)
-			return refuse_rival(sync, seen, mount);
+		if (seen)
+			r = require_unmounted(sync, seen);
 	}
 	return r;
 }
 
+/* ---- the mirrors on it ---- */
+
 static int push_listed(struct fes_sync *sync, const struct fes_scan *scan, const char *uuid)
 {
-	const struct fes_seen *seen = find_seen(scan, uuid);
-	const char *mount = NULL;
 	char text[64];
-	int r = 0;
+	int r;
 
 	(void)snprintf(text, sizeof text, "PARTUUID=%s", uuid);
-	if (seen && !sync->primary_given)
-		r = fes_find_usual_mount(sync->context, seen, &mount);
-	if (r < 0)
-		return r;
-	if (mount)
-		return refuse_mounted(sync, seen, mount);
 	r = fes_sync_push_mirror(sync, text, true);
-	if (r == 0 && !seen)
+	if (r == 0 && !find_seen(scan, uuid))
 		fes_mirror_miss(&sync->mirrors[sync->n_mirrors - 1]);
 	return r;
 }
@@ -160,11 +174,10 @@ static int take_mirrors(struct fes_sync *sync)
 	if (r == 0)
 		r = fes_sync_require_listed(sync);
 	for (size_t i = 0; r == 0 && i < sync->list.n; i++) {
-		const struct fes_list_line *line = &sync->list.lines[i];
+		const char *uuid = other_uuid(sync, i);
 
-		if (line->kind == FES_LIST_UUID &&
-			strcasecmp(line->value, sync->primary_spec.partuuid) != 0)
-			r = push_listed(sync, scan, line->value);
+		if (uuid)
+			r = push_listed(sync, scan, uuid);
 	}
 	if (r == 0)
 		warn_of_missing(sync);

@@ -561,8 +561,8 @@ static int run_once(struct fes_sync *sync)
 	r = fes_sync_find_primary(sync);
 	if (r == 0)
 		r = fes_sync_read_list(sync);
-	if (r == 0 && !sync->primary_given)
-		r = fes_sync_require_no_rival(sync);
+	if (r == 0)
+		r = fes_sync_require_sole_primary(sync);
 	if (r == 0 && sync->n_edits > 0)
 		r = fes_edit_list(sync);
 	if (r < 0 || sync->edit_refused)

@@ -68,19 +68,20 @@ int fes_find_usual_mount(struct fes_context *context, const struct fes_seen *see
  */
 int fes_sync_read_list(struct fes_sync *sync);
 
-/*
- * System tools write to what is mounted at /efi, /boot or /boot/efi: that must not be another ESP of the
- * list than the primary. Returns 0, -ENOTUNIQ or -ENOMEM; reported.
- */
-int fes_sync_require_no_rival(struct fes_sync *sync);
-
 /* Whether the primary is on its own list: 0 or -ENOKEY, reported. */
 int fes_sync_require_listed(struct fes_sync *sync);
 
 /*
- * Take over what it says: more paths to manage and exclude, and the mirrors unless the user named some.
+ * Unless the user named the primary: whether another ESP of its list is mounted where system tools
+ * write to. Returns 0, -ENOTUNIQ (reported) or -ENOMEM.
+ */
+int fes_sync_require_sole_primary(struct fes_sync *sync);
+
+/*
+ * Take over what it says: more paths to manage and exclude, and the mirrors unless the user named
+ * some.
  *
- * Returns 0, -ENOKEY (the primary is not on its list) or -ENOMEM; reported.
+ * Returns 0, -ENOKEY (the primary is not on its list; reported) or -ENOMEM.
  */
 int fes_sync_take_list(struct fes_sync *sync);
 

@@ -29,6 +29,15 @@ enum { A, B, C };
 
 static struct machine m;
 
+static void do_once(void (**what)(void))
+{
+	void (*now)(void) = *what;
+
+	*what = NULL;
+	if (now)
+		now();
+}
+
 /* ---- what happens when the list was written: calls of fes_list_store() come here ---- */
 
 static void (*after_store)(void); /* once; NULL: nothing */
@@ -42,13 +51,11 @@ int __wrap_fes_list_store(struct fes_context *context, const struct fes_spec *sp
 int __wrap_fes_list_store(struct fes_context *context, const struct fes_spec *spec,
 	const char *expected, const char *text)
 {
-	int r = __real_fes_list_store(context, spec, expected, text);
-	void (*after)(void) = after_store;
+	int r;
 
+	r = __real_fes_list_store(context, spec, expected, text);
 	n_stores++;
-	after_store = NULL;
-	if (after)
-		after();
+	do_once(&after_store);
 	return r;
 }
 
@@ -64,19 +71,14 @@ int __wrap_fes_edit_new_side_run(
 int __wrap_fes_edit_new_side_run(
 	const struct fes_sync *sync, unsigned flags, struct fes_sync **ret)
 {
-	void (*before)(void) = before_side_run;
-
-	before_side_run = NULL;
-	if (before)
-		before();
+	do_once(&before_side_run);
 	return __real_fes_edit_new_side_run(sync, flags, ret);
 }
 
 static void setup(void)
 {
 	wrap_fault = (struct wrap_fault){0};
-	after_store = NULL;
-	before_side_run = NULL;
+	after_store = before_side_run = NULL;
 	n_stores = 0;
 	machine_start(&m);
 }
@@ -393,6 +395,56 @@ START_TEST(test_with_force_a_serial_may_be_there_twice)
 }
 END_TEST
 
+/* ---- is it the right primary? ---- */
+
+/* Of two that it could be none is written to before somebody says which. */
+START_TEST(test_a_list_is_not_written_while_two_may_be_the_primary)
+{
+	struct fes_sync *sync;
+
+	begin_with_list(UUID_A UUID_B);
+	machine_boot_from(&m, machine_uuids[A]);
+	machine_mount(&m, B, "/boot/efi");
+	ck_assert_int_eq(fes_sync_new(m.context, &sync), 0);
+	ck_assert_int_eq(fes_sync_add_to_list(sync, m.paths[C]), 0);
+	ck_assert_int_eq(fes_sync_run(sync), -ENOTUNIQ);
+	ck_assert_uint_eq(n_stores, 0);
+	ck_assert(machine_said(&m, "error: ", "which ESP is the primary?"));
+	for (int i = 0; i < MACHINE_DISKS; i++)
+		ck_assert(machine_is_kept(&m, i));
+	fes_sync_free(sync);
+}
+END_TEST
+
+/* What is copied from the wrong one is as wrong on a mirror that the user named. */
+START_TEST(test_nothing_is_copied_while_two_may_be_the_primary)
+{
+	struct fes_sync *sync;
+
+	begin_with_list(UUID_A UUID_B);
+	machine_boot_from(&m, machine_uuids[A]);
+	machine_mount(&m, B, "/boot/efi");
+	ck_assert_int_eq(fes_sync_new(m.context, &sync), 0);
+	ck_assert_int_eq(fes_sync_add_mirror(sync, m.paths[C]), 0);
+	ck_assert_int_eq(fes_sync_run(sync), -ENOTUNIQ);
+	ck_assert(machine_is_kept(&m, C));
+	fes_sync_free(sync);
+}
+END_TEST
+
+START_TEST(test_whoever_says_which_is_the_primary_is_believed)
+{
+	struct fes_sync *sync;
+
+	begin_with_list(UUID_A UUID_B);
+	machine_boot_from(&m, machine_uuids[B]);
+	machine_mount(&m, C, "/boot/efi");
+	sync = new_addition(B);
+	ck_assert_int_eq(fes_sync_run(sync), 0);
+	fes_sync_free(sync);
+}
+END_TEST
+
 /* ---- a primary that fails ---- */
 
 /* Of the @calls for the primary the @nth fails. Returns whether there was one. */
@@ -632,6 +684,9 @@ int main(void)
 		test_whoever_has_the_serial_of_one_on_the_list_is_refused,
 		test_two_that_come_with_one_serial_are_refused,
 		test_with_force_a_serial_may_be_there_twice,
+		test_a_list_is_not_written_while_two_may_be_the_primary,
+		test_nothing_is_copied_while_two_may_be_the_primary,
+		test_whoever_says_which_is_the_primary_is_believed,
 		test_a_primary_that_fails_to_take_the_list_has_the_old_one,
 		test_an_interruption_leaves_the_list_as_it_was,
 		test_a_primary_that_fails_once_has_the_list_that_it_had,
