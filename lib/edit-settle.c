@@ -30,7 +30,8 @@ static bool has_failed(const struct fes_sync *sync, const char *uuid)
 		const char *found = strchr(mirror->spec_text, '=');
 
 		if (found && strcasecmp(found + 1, uuid) == 0)
-			return !is_in_sync(mirror);
+			return !is_in_sync(mirror) ||
+				(mirror->xbootldr && !is_in_sync(mirror->xbootldr));
 	}
 	return false;
 }

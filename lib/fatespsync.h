@@ -199,7 +199,7 @@ int fes_sync_replace_on_list(struct fes_sync *sync, const char *spec, const char
  * changes nothing for the others.
  *
  * Returns 0 when the primary was usable and every mirror was dealt with (ask each), or
- *   -EUCLEAN     the primary is damaged
+ *   -EUCLEAN     the primary is damaged, or the XBOOTLDR partition beside it
  *   -ENODATA     the primary holds nothing of the managed set (overridable)
  *   -ECANCELED   fes_interrupt() was called before the primary was read: each mirror says so
  *   any error of fes_volume_open() for the primary
@@ -221,6 +221,12 @@ bool fes_sync_list_changed(const struct fes_sync *sync);
 
 /* Valid after fes_sync_run(); NULL when the primary could not be opened. */
 const struct fes_volume *fes_sync_get_primary(const struct fes_sync *sync);
+
+/*
+ * The XBOOTLDR partition of the primary's disk: the first one, as boot loaders take it. NULL when
+ * there is none, when it holds no FAT volume, or when it could not be opened.
+ */
+const struct fes_volume *fes_sync_get_primary_xbootldr(const struct fes_sync *sync);
 size_t fes_sync_get_n_mirrors(const struct fes_sync *sync);
 const struct fes_mirror *fes_sync_get_mirror(const struct fes_sync *sync, size_t i);
 
@@ -239,6 +245,16 @@ const char *fes_mirror_get_name(const struct fes_mirror *mirror);     /* "/dev/s
 const char *fes_mirror_get_partuuid(const struct fes_mirror *mirror); /* lower case, or NULL */
 const char *fes_mirror_get_message(const struct fes_mirror *mirror);  /* why refused or failed, or NULL */
 const struct fes_volume *fes_mirror_get_volume(const struct fes_mirror *mirror); /* or NULL */
+
+/*
+ * The XBOOTLDR partition of the mirror's disk, which goes along with that of the primary's: what is
+ * said of a mirror here holds for it, too, though it is named by its disk and number. NULL when the
+ * disk or the primary's has none, or it is the primary's.
+ *
+ * A problem with one of the two that is found before the first change to either leaves both as they
+ * are.
+ */
+const struct fes_mirror *fes_mirror_get_xbootldr(const struct fes_mirror *mirror);
 
 /*
  * After a dry run: what the mirror lacks to be booted from as it is now, in words, "" when it lacks

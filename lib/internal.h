@@ -513,9 +513,16 @@ int fes_lock_wait(struct fes_context *context, const char *path, bool exclusive)
 /* Finds out what the names of mirrors stand for, each in a thread of its own. */
 struct fes_resolver;
 
+/* What there is to do about the XBOOTLDR of a mirror's disk. */
+enum fes_xbootldr_way {
+	FES_XBOOTLDR_STAYS,      /* it is left alone */
+	FES_XBOOTLDR_IS_MORE,    /* ... and told about, because the primary's disk has none */
+	FES_XBOOTLDR_GOES_ALONG, /* it is resolved, too, and becomes mirror->xbootldr */
+};
+
 /* @mirrors are borrowed. Returns 0 or -ENOMEM. */
 int fes_resolver_start(struct fes_context *context, struct fes_mirror *mirrors, size_t n,
-	struct fes_resolver **ret);
+	enum fes_xbootldr_way xbootldr, struct fes_resolver **ret);
 
 /*
  * Wait up to @wait_ms milliseconds for all, then put what was found so far into the mirrors: spec and
@@ -558,7 +565,8 @@ struct fes_mirror {
 	struct blkdev_stats stats;
 	struct fes_change *changes; /* owned, with their texts */
 	size_t n_changes;
-	struct fes_mirror *xbootldr; /* of the same disk, owned; NULL: none that would be looked at */
+	struct fes_mirror *xbootldr; /* of the same disk, owned; NULL: none that is looked at */
+	bool shares_xbootldr;        /* ... because it is the primary's */
 };
 
 /*

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <config.h>
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,11 +9,28 @@
 
 /* What there is to know of a mirror. */
 
+/* They go together. */
+static void refuse_xbootldr(struct fes_mirror *esp)
+{
+	struct fes_mirror *xbootldr = esp->xbootldr;
+	char *text;
+
+	if (!xbootldr || xbootldr->state != 0)
+		return;
+	if (asprintf(&text, "%s: nothing was written to it, because the ESP of its disk, %s, could not be brought in line",
+		    xbootldr->resolved ? xbootldr->spec.name : xbootldr->spec_text,
+		    esp->resolved ? esp->spec.name : esp->spec_text) < 0)
+		text = NULL;
+	fes_mirror_refuse(xbootldr, text ? text : "its ESP could not be brought in line");
+	free(text);
+}
+
 void fes_mirror_refuse(struct fes_mirror *mirror, const char *message)
 {
 	mirror->state = FES_MIRROR_REFUSED;
 	if (!mirror->message)
 		mirror->message = strdup(message);
+	refuse_xbootldr(mirror);
 }
 
 void fes_mirror_miss(struct fes_mirror *mirror)
@@ -91,6 +109,11 @@ const char *fes_mirror_get_message(const struct fes_mirror *mirror)
 const struct fes_volume *fes_mirror_get_volume(const struct fes_mirror *mirror)
 {
 	return mirror->volume;
+}
+
+const struct fes_mirror *fes_mirror_get_xbootldr(const struct fes_mirror *mirror)
+{
+	return mirror->xbootldr;
 }
 
 const char *fes_mirror_get_lacking(const struct fes_mirror *mirror)

@@ -67,7 +67,7 @@ static int require_xbootldr(struct pair *pair)
 	const struct fes_run *run = pair->esp.run;
 	struct fes_mirror *mirror = pair->esp.mirror;
 
-	if (!run->xbootldr || mirror->xbootldr || mirror->state != 0)
+	if (!run->xbootldr || mirror->xbootldr || mirror->shares_xbootldr || mirror->state != 0)
 		return 0;
 	if (run->flags & FES_SYNC_FORCE) {
 		fes_log(run->context, FES_LOG_WARNING,
@@ -93,6 +93,23 @@ static int plan(struct pair *pair)
 	}
 	esp = fes_work_plan(&pair->esp);
 	return r < 0 ? r : esp;
+}
+
+/* A primary with nothing to boot may be one of which a volume was formatted by mistake. */
+static int require_choice(struct pair *pair)
+{
+	const struct fes_work *esp = &pair->esp, *xbootldr = &pair->xbootldr;
+
+	if (!xbootldr->mirror || esp->run->flags & FES_SYNC_FORCE ||
+		fes_tree_has_choice(esp->run->tree) || fes_tree_has_choice(xbootldr->run->tree))
+		return 0;
+	if (!fes_tree_has_choice(esp->tree) && !fes_tree_has_choice(xbootldr->tree))
+		return 0;
+	fes_volume_report(esp->mirror->volume,
+		"there are boot entries on its disk, but none on the primary's, neither on the ESP (%s) nor on the XBOOTLDR (%s): is that the right one? Going on would remove them; --force does",
+		esp->run->primary->name, xbootldr->run->primary->name);
+	pair->esp.error = -ENODATA;
+	return -ENODATA;
 }
 
 static int commit(struct pair *pair)
@@ -170,6 +187,8 @@ void fes_mirror_sync(struct fes_mirror *mirror, const struct fes_run *run)
 	r = require_xbootldr(&pair);
 	if (r == 0)
 		r = plan(&pair);
+	if (r == 0)
+		r = require_choice(&pair);
 	if (r == 0 && anything_to_do(&pair) && !(run->flags & FES_SYNC_DRY_RUN)) {
 		r = make_room(&pair);
 		if (r == 0)

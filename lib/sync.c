@@ -37,6 +37,7 @@ void fes_sync_free(struct fes_sync *sync)
 	for (size_t i = 0; i < sync->n_mirrors; i++)
 		fes_mirror_done(&sync->mirrors[i]);
 	free(sync->mirrors);
+	fes_xbootldr_done(&sync->xbootldr);
 	fes_tree_free(sync->tree);
 	fes_volume_close(sync->primary);
 	fes_spec_done(&sync->primary_spec);
@@ -111,6 +112,11 @@ const struct fes_volume *fes_sync_get_primary(const struct fes_sync *sync)
 	return sync->primary;
 }
 
+const struct fes_volume *fes_sync_get_primary_xbootldr(const struct fes_sync *sync)
+{
+	return sync->xbootldr.volume;
+}
+
 size_t fes_sync_get_n_mirrors(const struct fes_sync *sync)
 {
 	return sync->n_mirrors;
@@ -142,6 +148,57 @@ static void refuse(struct fes_context *context, struct fes_mirror *mirror, const
 	free(text);
 }
 
+static bool is_same(const char *root, const struct fes_mirror *a, const struct fes_mirror *b)
+{
+	return a && b && a->resolved && b->resolved && fes_spec_same(root, &a->spec, &b->spec);
+}
+
+/* Why @a and @b cannot both be mirrors; NULL: they can. */
+static const char *why_not_both(const char *root, const struct fes_mirror *a,
+	const struct fes_mirror *b)
+{
+	if (is_same(root, a, b))
+		return "this mirror is named more than once; name it once";
+	if (is_same(root, a->xbootldr, b) || is_same(root, a, b->xbootldr))
+		return "an XBOOTLDR partition goes along with the ESP of its disk; do not name it";
+	if (is_same(root, a->xbootldr, b->xbootldr))
+		return "of this disk, with its XBOOTLDR partition, another ESP is named, too; name one";
+	return NULL;
+}
+
+/* Of the primary's own disk boot loaders read the same XBOOTLDR, whichever ESP they come from. */
+static void drop_shared_xbootldr(const struct fes_sync *sync, const char *root,
+	struct fes_mirror *mirror)
+{
+	struct fes_mirror *xbootldr = mirror->xbootldr;
+
+	if (!xbootldr || !xbootldr->resolved ||
+		!fes_spec_same(root, &sync->xbootldr.spec, &xbootldr->spec))
+		return;
+	fes_mirror_done(xbootldr);
+	free(xbootldr);
+	mirror->xbootldr = NULL;
+	mirror->shares_xbootldr = true;
+}
+
+static const char *why_not_primary(const struct fes_sync *sync, const char *root,
+	const struct fes_mirror *mirror)
+{
+	if (fes_spec_same(root, &sync->primary_spec, &mirror->spec))
+		return "this is the primary itself; it cannot be its own mirror";
+	if (sync->xbootldr.there && fes_spec_same(root, &sync->xbootldr.spec, &mirror->spec))
+		return "this is the XBOOTLDR partition of the primary's disk; it cannot be a mirror";
+	return NULL;
+}
+
+static void refuse_both(struct fes_sync *sync, struct fes_mirror *a, struct fes_mirror *b,
+	const char *why)
+{
+	refuse(sync->context, a, why);
+	if (b->state == 0)
+		fes_mirror_refuse(b, a->message ? a->message : why);
+}
+
 /* Which of two names of one mirror was a slip cannot be known, so none of them is touched. */
 static void refuse_twins(struct fes_sync *sync)
 {
@@ -149,22 +206,20 @@ static void refuse_twins(struct fes_sync *sync)
 
 	for (size_t i = 0; i < sync->n_mirrors; i++) {
 		struct fes_mirror *a = &sync->mirrors[i];
+		const char *why;
 
 		if (!a->resolved)
 			continue;
-		if (fes_spec_same(root, &sync->primary_spec, &a->spec)) {
-			refuse(sync->context, a, "this is the primary itself; it cannot be its own mirror");
+		drop_shared_xbootldr(sync, root, a);
+		why = why_not_primary(sync, root, a);
+		if (why) {
+			refuse(sync->context, a, why);
 			continue;
 		}
 		for (size_t j = i + 1; j < sync->n_mirrors; j++) {
-			struct fes_mirror *b = &sync->mirrors[j];
-
-			if (!b->resolved || !fes_spec_same(root, &a->spec, &b->spec))
-				continue;
-			refuse(sync->context, a,
-				"this mirror is named more than once; name it once");
-			if (b->state == 0)
-				fes_mirror_refuse(b, a->message ? a->message : "named more than once");
+			why = why_not_both(root, a, &sync->mirrors[j]);
+			if (why)
+				refuse_both(sync, a, &sync->mirrors[j], why);
 		}
 	}
 }
@@ -215,31 +270,37 @@ static int require_content(struct fes_sync *sync)
 }
 
 /* Nobody could open such a file; that a damaged name is left out should still be said. */
-static void warn_of_names(struct fes_sync *sync)
+static void warn_of_names(struct fes_sync *sync, const struct fes_tree *tree)
 {
-	for (size_t i = 1; i < sync->tree->n_nodes; i++)
-		if (strchr(sync->tree->nodes[i]->name, '/'))
+	for (size_t i = 1; i < tree->n_nodes; i++)
+		if (strchr(tree->nodes[i]->name, '/'))
 			fes_log(sync->context, FES_LOG_WARNING,
-				"%s: %s: not mirrored: its name has a '/' in it", sync->primary->name,
-				sync->tree->nodes[i]->path);
+				"%s: %s: not mirrored: its name has a '/' in it",
+				tree->volume->name, tree->nodes[i]->path);
+}
+
+int fes_sync_read_volume(struct fes_sync *sync, const struct fes_spec *spec,
+	struct fes_volume **volume, struct fes_tree **tree)
+{
+	int r;
+
+	fes_volume_close(*volume);
+	*volume = NULL;
+	r = fes_primary_open(sync->context, spec, volume);
+	if (r == 0)
+		r = fes_spec_look_again(&sync->context->host, spec, log_message, sync->context);
+	if (r == 0)
+		r = fes_primary_read(*volume, &sync->managed, tree);
+	if (r == 0)
+		warn_of_names(sync, *tree);
+	return r;
 }
 
 static int open_primary(struct fes_sync *sync)
 {
-	int r;
+	int r = fes_sync_read_volume(sync, &sync->primary_spec, &sync->primary, &sync->tree);
 
-	fes_volume_close(sync->primary);
-	sync->primary = NULL;
-	r = fes_primary_open(sync->context, &sync->primary_spec, &sync->primary);
-	if (r == 0)
-		r = fes_spec_look_again(&sync->context->host, &sync->primary_spec, log_message,
-			sync->context);
-	if (r == 0)
-		r = fes_primary_read(sync->primary, &sync->managed, &sync->tree);
-	if (r < 0)
-		return r;
-	warn_of_names(sync);
-	return require_content(sync);
+	return r < 0 ? r : require_content(sync);
 }
 
 /* ---- mirrors, side by side ---- */
@@ -251,29 +312,35 @@ struct job {
 	bool started;
 };
 
+/* A volume of a mirror that is being opened. */
+struct opening {
+	struct fes_mirror *mirror;
+	const struct fes_run *run;
+};
+
 static void take_error(void *userdata, enum fes_log_level level, const char *message)
 {
-	struct job *job = userdata;
+	struct opening *opening = userdata;
 
-	fes_log(job->run->context, level, "%s", message);
-	if (!job->mirror->message)
-		job->mirror->message = strdup(message);
+	fes_log(opening->run->context, level, "%s", message);
+	if (!opening->mirror->message)
+		opening->mirror->message = strdup(message);
 }
 
 /*
  * Its name was looked up before it was locked and claimed: meanwhile the disk may have been
  * partitioned anew, or another have got its node.
  */
-static void open_mirror(struct job *job)
+static void open_mirror(struct fes_mirror *mirror, const struct fes_run *run)
 {
-	const struct fes_run *run = job->run;
-	struct fes_mirror *mirror = job->mirror;
+	struct opening opening = {mirror, run};
 	bool dry_run = run->flags & FES_SYNC_DRY_RUN;
 	int r = fes_volume_open_spec(run->context, &mirror->spec,
 		dry_run ? FES_OPEN_PROBE : FES_OPEN_WRITE, &mirror->volume, &mirror->message);
 
 	if (r == 0)
-		r = fes_spec_look_again(&run->context->host, &mirror->spec, take_error, job);
+		r = fes_spec_look_again(&run->context->host, &mirror->spec, take_error,
+			&opening);
 	if (r < 0 && !mirror->message)
 		refuse(run->context, mirror, strerror(-r));
 	if (r == 0)
@@ -287,10 +354,13 @@ static void open_mirror(struct job *job)
 static void *run_job(void *userdata)
 {
 	struct job *job = userdata;
+	struct fes_mirror *mirror = job->mirror;
 
-	open_mirror(job);
-	if (job->mirror->volume)
-		fes_mirror_sync(job->mirror, job->run);
+	open_mirror(mirror, job->run);
+	if (mirror->state == 0 && mirror->xbootldr && mirror->xbootldr->state == 0)
+		open_mirror(mirror->xbootldr, job->run);
+	if (mirror->state == 0)
+		fes_mirror_sync(mirror, job->run);
 	return NULL;
 }
 
@@ -318,9 +388,12 @@ static int run_mirrors(struct fes_sync *sync, const struct fes_run *run)
 
 static bool any_written(const struct fes_sync *sync)
 {
-	for (size_t i = 0; i < sync->n_mirrors; i++)
-		if (sync->mirrors[i].stats.writes > 0)
+	for (size_t i = 0; i < sync->n_mirrors; i++) {
+		const struct fes_mirror *xbootldr = sync->mirrors[i].xbootldr;
+
+		if (sync->mirrors[i].stats.writes > 0 || (xbootldr && xbootldr->stats.writes > 0))
 			return true;
+	}
 	return false;
 }
 
@@ -356,10 +429,13 @@ static bool any_locked(const struct fes_sync *sync)
 
 static void end(struct fes_sync *sync, struct fes_run *run)
 {
+	int r = fes_xbootldr_end(sync, run);
+
 	if (run->digester && sync->read_error == 0)
 		sync->read_error = fes_digester_error(run->digester);
-	if (run->digester)
-		fes_digester_stop(run->digester);
+	if (sync->read_error == 0)
+		sync->read_error = r;
+	fes_digester_stop(run->digester);
 	fes_tree_free(sync->tree);
 	run->digester = NULL;
 	sync->tree = NULL;
@@ -374,16 +450,22 @@ static int begin(struct fes_sync *sync, struct fes_run *run)
 	r = open_primary(sync);
 	if (r < 0)
 		return r;
-	sync->began = true;
 	run->primary = sync->primary;
 	run->tree = sync->tree;
-	return fes_digester_start(sync->tree, &run->digester);
+	r = fes_xbootldr_begin(sync, run);
+	if (r == 0)
+		r = fes_digester_start(sync->tree, &run->digester);
+	sync->began |= r == 0;
+	return r;
 }
 
 /* A primary that is mounted may change while it is copied. One that is not should not. */
 static bool may_restart(const struct fes_sync *sync)
 {
-	return sync->primary->shared && sync->restarts < RESTARTS_MAX;
+	const struct fes_volume *xbootldr = sync->xbootldr.volume;
+
+	return (sync->primary->shared || (xbootldr && xbootldr->shared)) &&
+		sync->restarts < RESTARTS_MAX;
 }
 
 static void log_restart(struct fes_sync *sync)
@@ -393,12 +475,23 @@ static void log_restart(struct fes_sync *sync)
 		sync->primary->name);
 }
 
+/* Of the primary. */
+static void each_volume(struct fes_sync *sync, void (*do_it)(struct fes_volume *volume))
+{
+	if (sync->primary)
+		do_it(sync->primary);
+	if (sync->xbootldr.volume)
+		do_it(sync->xbootldr.volume);
+}
+
 static size_t reset_stale(struct fes_sync *sync)
 {
 	size_t n = 0;
 
 	for (size_t i = 0; i < sync->n_mirrors; i++) {
-		if (!sync->mirrors[i].stale)
+		const struct fes_mirror *xbootldr = sync->mirrors[i].xbootldr;
+
+		if (!sync->mirrors[i].stale && !(xbootldr && xbootldr->stale))
 			continue;
 		fes_mirror_reset(&sync->mirrors[i]);
 		n++;
@@ -418,12 +511,12 @@ static int run_until_stable(struct fes_sync *sync, struct fes_run *run)
 	do {
 		again = may_restart(sync);
 		if (again)
-			fes_volume_hold_back(sync->primary);
+			each_volume(sync, fes_volume_hold_back);
 		r = run_mirrors(sync, run);
 		again = again && r == 0 && reset_stale(sync) > 0;
 		if (again)
-			fes_volume_forget_held(sync->primary);
-		fes_volume_let_go(sync->primary);
+			each_volume(sync, fes_volume_forget_held);
+		each_volume(sync, fes_volume_let_go);
 		if (again) {
 			log_restart(sync);
 			r = begin(sync, run);
@@ -447,8 +540,7 @@ static int run_round(struct fes_sync *sync, struct fes_run *run, bool last)
 	if (r == 0 && run->digester)
 		r = run_until_stable(sync, run);
 	end(sync, run);
-	if (sync->primary)
-		fes_volume_release(sync->primary);
+	each_volume(sync, fes_volume_release);
 	fes_locks_done(&sync->locks);
 	return r;
 }
@@ -525,10 +617,20 @@ static int run_all(struct fes_sync *sync)
 	return any_written(sync) ? 0 : r;
 }
 
+static enum fes_xbootldr_way how_xbootldr_goes(const struct fes_sync *sync)
+{
+	if (sync->xbootldr.there)
+		return FES_XBOOTLDR_GOES_ALONG;
+	return sync->primary_spec.xbootldr ? FES_XBOOTLDR_STAYS : FES_XBOOTLDR_IS_MORE;
+}
+
 static int sync_mirrors(struct fes_sync *sync)
 {
-	int r = fes_resolver_start(sync->context, sync->mirrors, sync->n_mirrors, &sync->resolver);
+	int r = fes_xbootldr_find(sync);
 
+	if (r == 0)
+		r = fes_resolver_start(sync->context, sync->mirrors, sync->n_mirrors,
+			how_xbootldr_goes(sync), &sync->resolver);
 	if (r < 0)
 		return r;
 	r = run_all(sync);

@@ -12,6 +12,15 @@ struct fes_edit {
 	char *old_uuid, *new_uuid; /* once they are known */
 };
 
+/* The XBOOTLDR of the primary's disk, if it has one that goes along. */
+struct fes_xbootldr {
+	bool there;
+	struct fes_spec spec;
+	struct fes_volume *volume; /* see fes_sync for this and the rest */
+	struct fes_tree *tree;
+	struct fes_run run;        /* about it */
+};
+
 /* A whole run: the primary, then every mirror in a thread of its own. */
 struct fes_sync {
 	struct fes_context *context;
@@ -20,6 +29,7 @@ struct fes_sync {
 	struct fes_spec primary_spec;
 	struct fes_volume *primary;
 	struct fes_tree *tree; /* of the primary */
+	struct fes_xbootldr xbootldr;
 	struct fes_managed managed;
 	struct fes_list list;  /* the primary's; empty when it has none */
 	bool has_list;         /* on the primary, if only one of no bytes */
@@ -43,11 +53,37 @@ struct fes_sync {
 /* One more mirror; @listed: if it is not there it is missing, not refused. 0 or -ENOMEM. */
 int fes_sync_push_mirror(struct fes_sync *sync, const char *spec, bool listed);
 
+/*
+ * Open one of the primary's volumes, in the place of *@volume, which may be NULL, and read its
+ * tree. Returns 0 or an error of fes_primary_open() and so on, reported.
+ */
+int fes_sync_read_volume(struct fes_sync *sync, const struct fes_spec *spec,
+	struct fes_volume **volume, struct fes_tree **tree);
+
+/* ---- xbootldr.c ---- */
+
+/*
+ * Find the XBOOTLDR of the primary's disk. One that is no FAT volume does not go along, which is
+ * told; what else is wrong with one is found out when it is read. Returns 0 or an error of
+ * fes_spec_resolve(), reported.
+ */
+int fes_xbootldr_find(struct fes_sync *sync);
+
+/*
+ * Open and read it, if there is one, and put what mirrors need of it into @run. Then forget that
+ * again: returns the first error of reading its files.
+ */
+int fes_xbootldr_begin(struct fes_sync *sync, struct fes_run *run);
+int fes_xbootldr_end(struct fes_sync *sync, struct fes_run *run);
+
+void fes_xbootldr_done(struct fes_xbootldr *xbootldr);
+
 /* ---- default.c ---- */
 
 /*
  * The primary when none is named: the ESP that firmware started the boot loader from, or where that
- * is not known the one that is mounted at /efi, /boot or /boot/efi. *@ret can be resolved; free() it.
+ * is not known the one that is mounted at /efi, /boot or /boot/efi. *@ret can be resolved; free()
+ * it.
  *
  * Returns 0, -ENOENT (neither is there), -ENOMEM, or an errno of reading the variable; reported.
  */

@@ -236,7 +236,9 @@ static void report_interruption(const struct fes_work *work)
 
 static const char *name_of(const struct fes_mirror *mirror)
 {
-	return mirror->volume ? mirror->volume->name : mirror->spec_text;
+	if (mirror->volume)
+		return mirror->volume->name;
+	return mirror->resolved ? mirror->spec.name : mirror->spec_text;
 }
 
 static const char *how_far(const struct fes_work *work)
@@ -255,7 +257,7 @@ static void report_partner(const struct fes_work *work, const struct fes_work *p
 	bool is_esp = partner->mirror == work->mirror->xbootldr;
 
 	fes_volume_report(work->mirror->volume,
-		"%s, because the %s partition of its disk, %s, could not be brought in line",
+		"%s, because the %s of its disk, %s, could not be brought in line",
 		how_far(work), is_esp ? "XBOOTLDR" : "ESP", name_of(partner->mirror));
 }
 

@@ -46,7 +46,7 @@ test_the_esp_of_a_gpt_is_the_partition_with_its_type()
 	OFFSET=$((4 * MIB)) SIZE=$((2 * MIB)) table_of d.img >table
 
 	run 0 --primary=a.img d.img
-	no_err
+	err_has '^fatespsync: d\.img: its disk has an XBOOTLDR partition \(d\.img:3\), but the primary.s has none'
 	out_has '^d\.img: synced, '
 	synced d.img $((4 * MIB)) $((2 * MIB))
 	[[ $(OFFSET=$((4 * MIB)) SIZE=$((2 * MIB)) table_of d.img) == "$(cat table)" ]] ||

@@ -408,8 +408,8 @@ static void expect_refusal(struct test *t, int i, const char *reason)
 	expect_states(t, FES_MIRROR_REFUSED, FES_MIRROR_REFUSED);
 	ck_assert_msg(strstr(t->sides[i].message, reason) != NULL, "%s", t->sides[i].message);
 	ck_assert_str_eq(t->sides[!i].message,
-		i == ESP ? "mirror XBOOTLDR: nothing was written to it, because the ESP partition of its disk, mirror ESP, could not be brought in line"
-			 : "mirror ESP: nothing was written to it, because the XBOOTLDR partition of its disk, mirror XBOOTLDR, could not be brought in line");
+		i == ESP ? "mirror XBOOTLDR: nothing was written to it, because the ESP of its disk, mirror ESP, could not be brought in line"
+			 : "mirror ESP: nothing was written to it, because the XBOOTLDR of its disk, mirror XBOOTLDR, could not be brought in line");
 	expect_untouched(t);
 	ck_assert(is_old(t));
 }
@@ -474,6 +474,45 @@ START_TEST(test_one_that_cannot_be_opened_keeps_the_other_from_being_written_to)
 	t->refused[_i] = "it is mounted";
 	expect_refusal(t, _i, "it is mounted");
 	ck_assert_uint_gt(t->sides[!_i].n_changes, 0);
+	free_test(t);
+}
+END_TEST
+
+/* Somebody formatted the primary's XBOOTLDR. */
+static struct test *new_emptied(void)
+{
+	return test_with(fixture_new(FAT16, new_esp, COUNT(new_esp)),
+		fixture_new(FAT16, old_xbootldr, COUNT(old_xbootldr)),
+		fixture_new(FAT12, new_esp, COUNT(new_esp)),
+		fixture_new(FAT12, new_xbootldr, COUNT(new_xbootldr)));
+}
+
+START_TEST(test_a_primary_without_entries_does_not_empty_a_disk_that_has_some)
+{
+	struct test *t = new_emptied();
+
+	trace_writes(t);
+	sync_pair(t);
+	ck_assert_int_eq(t->sides[XBOOTLDR].state, FES_MIRROR_REFUSED);
+	ck_assert_ptr_nonnull(strstr(t->log, "mirror ESP: there are boot entries on its disk, but none on the primary's"));
+	expect_untouched(t);
+	t->flags = FES_SYNC_FORCE;
+	sync_pair(t);
+	expect_states(t, FES_MIRROR_IN_SYNC, FES_MIRROR_SYNCED);
+	ck_assert(!has(t, XBOOTLDR, "/loader"));
+	free_test(t);
+}
+END_TEST
+
+START_TEST(test_disks_without_any_entries_are_no_reason_to_stop)
+{
+	struct test *t = test_with(fixture_new(FAT16, new_esp, COUNT(new_esp)),
+		fixture_new(FAT16, old_xbootldr, COUNT(old_xbootldr)),
+		fixture_new(FAT12, old_xbootldr, COUNT(old_xbootldr)),
+		fixture_new(FAT12, old_xbootldr, COUNT(old_xbootldr)));
+
+	sync_pair(t);
+	expect_states(t, FES_MIRROR_SYNCED, FES_MIRROR_IN_SYNC);
 	free_test(t);
 }
 END_TEST
@@ -653,7 +692,7 @@ START_TEST(test_who_is_half_done_says_so)
 	ck_assert(sync_with_fault(t, XBOOTLDR, TESTDEV_WRITE, n_prepared + 1));
 	expect_states(t, FES_MIRROR_FAILED, FES_MIRROR_FAILED);
 	ck_assert_str_eq(t->sides[ESP].message,
-		"mirror ESP: only a part was changed, because the XBOOTLDR partition of its disk, mirror XBOOTLDR, could not be brought in line");
+		"mirror ESP: only a part was changed, because the XBOOTLDR of its disk, mirror XBOOTLDR, could not be brought in line");
 	fixture_expect_file(t->sides[ESP].mirror, "/EFI/systemd/systemd-bootx64.efi", 2100, 4);
 	ck_assert(has_entry(t, ESP, "old"));
 	expect_recovery(t);
@@ -694,6 +733,8 @@ static Suite *make_suite(void)
 		test_kernels_move_back,
 		test_a_dry_run_writes_nothing,
 		test_what_both_have_to_tell_is_told,
+		test_a_primary_without_entries_does_not_empty_a_disk_that_has_some,
+		test_disks_without_any_entries_are_no_reason_to_stop,
 		test_a_disk_without_xbootldr_is_refused,
 		test_force_goes_on_without_xbootldr,
 		test_an_interruption_stops_both_or_none,
