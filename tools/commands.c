@@ -75,9 +75,14 @@ static int sync_status(const struct fes_sync *sync, enum report_verb verb, bool 
 	size_t n_mirrors = fes_sync_get_n_mirrors(sync);
 	int worst = STATUS_DONE;
 
-	for (size_t i = 0; i < n_mirrors; i++)
-		worst = worse_status(worst,
-			mirror_status(fes_sync_get_mirror(sync, i), verb, strict));
+	for (size_t i = 0; i < n_mirrors; i++) {
+		const struct fes_mirror *mirror = fes_sync_get_mirror(sync, i);
+		const struct fes_mirror *xbootldr = fes_mirror_get_xbootldr(mirror);
+
+		worst = worse_status(worst, mirror_status(mirror, verb, strict));
+		if (xbootldr)
+			worst = worse_status(worst, mirror_status(xbootldr, verb, strict));
+	}
 	return worst;
 }
 

@@ -175,10 +175,9 @@ static void set_boots(struct report *report, json_t *object, const struct fes_mi
 	set_text_unless_empty(report, object, "lacking", lacking);
 }
 
-static void append_mirror(struct report *report, json_t *array, const struct fes_mirror *mirror,
+static void fill_mirror(struct report *report, json_t *object, const struct fes_mirror *mirror,
 	enum report_verb verb)
 {
-	json_t *object = append_object(report, array);
 	size_t n_changes = fes_mirror_get_n_changes(mirror);
 	json_t *changes;
 
@@ -199,6 +198,26 @@ static void append_mirror(struct report *report, json_t *array, const struct fes
 	set_integer(report, object, "barriers", fes_mirror_get_barriers(mirror));
 }
 
+static void append_mirror(struct report *report, json_t *array, const struct fes_mirror *mirror,
+	enum report_verb verb)
+{
+	const struct fes_mirror *xbootldr = fes_mirror_get_xbootldr(mirror);
+	json_t *object = append_object(report, array);
+
+	fill_mirror(report, object, mirror, verb);
+	if (xbootldr)
+		fill_mirror(report, set_child(report, object, "xbootldr", json_object()),
+			xbootldr, verb);
+}
+
+static void set_primary(struct report *report, const struct fes_sync *sync)
+{
+	json_t *root = json_report_of(report)->root;
+
+	set_volume(report, root, "primary", fes_sync_get_primary(sync));
+	set_volume(report, root, "primaryXbootldr", fes_sync_get_primary_xbootldr(sync));
+}
+
 static void set_list(struct report *report, const struct fes_sync *sync)
 {
 	struct json_report *json = json_report_of(report);
@@ -214,7 +233,7 @@ static void json_sync_failed(struct report *report, const struct fes_sync *sync,
 {
 	struct json_report *json = json_report_of(report);
 
-	set_volume(report, json->root, "primary", fes_sync_get_primary(sync));
+	set_primary(report, sync);
 	set(report, json->root, "mirrors", json_array());
 	set_integer(report, json->root, "exitStatus", (uint64_t)exit_status);
 }
@@ -226,7 +245,7 @@ static void json_sync(struct report *report, const struct fes_sync *sync, enum r
 	size_t n_mirrors = fes_sync_get_n_mirrors(sync);
 	json_t *mirrors;
 
-	set_volume(report, json->root, "primary", fes_sync_get_primary(sync));
+	set_primary(report, sync);
 	mirrors = set_child(report, json->root, "mirrors", json_array());
 	for (size_t i = 0; i < n_mirrors; i++)
 		append_mirror(report, mirrors, fes_sync_get_mirror(sync, i), verb);

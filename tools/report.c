@@ -180,12 +180,23 @@ static void put_new_contents(uint64_t size)
 	fputs(" of new contents", stdout);
 }
 
+/* "/dev/sdb2 (XBOOTLDR of /dev/sdb1)"; @esp is NULL for an ESP. */
+static void put_name(const char *name, const char *esp)
+{
+	text_put(stdout, name);
+	if (!esp)
+		return;
+	fputs(" (XBOOTLDR of ", stdout);
+	text_put(stdout, esp);
+	putchar(')');
+}
+
 /* Why a mirror was refused or failed stands on stderr. */
-static void put_headline(const struct fes_mirror *mirror)
+static void put_headline(const struct fes_mirror *mirror, const char *esp)
 {
 	struct totals totals = add_up(mirror);
 
-	text_put(stdout, mirror_name(mirror));
+	put_name(mirror_name(mirror), esp);
 	fputs(": ", stdout);
 	switch (fes_mirror_get_state(mirror)) {
 	case FES_MIRROR_IN_SYNC:
@@ -225,12 +236,13 @@ static void put_figures(const struct fes_mirror *mirror)
 		plural(writes), barriers, plural(barriers), bytes, plural(bytes));
 }
 
-static void put_mirror(const struct report_style *style, const struct fes_mirror *mirror)
+static void put_mirror(const struct report_style *style, const struct fes_mirror *mirror,
+	const char *esp)
 {
 	enum fes_mirror_state state = fes_mirror_get_state(mirror);
 
 	if (!style->no_legend)
-		put_headline(mirror);
+		put_headline(mirror, esp);
 	if (state == FES_MIRROR_SYNCED || state == FES_MIRROR_DIFFERS)
 		put_changes(mirror);
 	if (style->verbose && !style->no_legend && state != FES_MIRROR_DIFFERS)
@@ -326,25 +338,34 @@ static void put_boots(const struct fes_mirror *mirror)
 	printf("  %-9s %s%s\n", "boots", *lacking ? "no: " : "yes", lacking);
 }
 
-static void put_role(const char *role, const char *name)
+static void put_role(const char *role, const char *name, const char *esp)
 {
 	printf("%s ", role);
-	text_put(stdout, name);
+	put_name(name, esp);
 	putchar('\n');
 }
 
-static void put_primary_status(const struct fes_volume *primary)
+static void put_primary_status(const struct fes_sync *sync)
 {
-	put_role("primary", fes_volume_get_name(primary));
+	const struct fes_volume *primary = fes_sync_get_primary(sync);
+	const struct fes_volume *xbootldr = fes_sync_get_primary_xbootldr(sync);
+	const char *name = fes_volume_get_name(primary);
+
+	put_role("primary", name, NULL);
 	put_volume(primary);
+	if (!xbootldr)
+		return;
+	putchar('\n');
+	put_role("primary", fes_volume_get_name(xbootldr), name);
+	put_volume(xbootldr);
 }
 
-static void put_mirror_status(const struct fes_mirror *mirror)
+static void put_mirror_status(const struct fes_mirror *mirror, const char *esp)
 {
 	const struct fes_volume *volume = fes_mirror_get_volume(mirror);
 
 	putchar('\n');
-	put_role("mirror", mirror_name(mirror));
+	put_role("mirror", mirror_name(mirror), esp);
 	if (volume)
 		put_volume(volume);
 	else
@@ -376,6 +397,16 @@ static void text_sync_failed(struct report *report, const struct fes_sync *sync,
 	(void)exit_status;
 }
 
+/* @esp: the name of the ESP beside @mirror, if that is an XBOOTLDR. */
+static void put_one(const struct report *report, const struct fes_mirror *mirror, const char *esp,
+	enum report_verb verb)
+{
+	if (verb == REPORT_STATUS)
+		put_mirror_status(mirror, esp);
+	else
+		put_mirror(&report->style, mirror, esp);
+}
+
 static void text_sync(struct report *report, const struct fes_sync *sync, enum report_verb verb,
 	int exit_status)
 {
@@ -386,17 +417,17 @@ static void text_sync(struct report *report, const struct fes_sync *sync, enum r
 		return;
 
 	if (verb == REPORT_STATUS)
-		put_primary_status(fes_sync_get_primary(sync));
+		put_primary_status(sync);
 	else if (!report->style.no_legend)
 		put_list_change(sync, verb);
 
 	for (size_t i = 0; i < n_mirrors; i++) {
 		const struct fes_mirror *mirror = fes_sync_get_mirror(sync, i);
+		const struct fes_mirror *xbootldr = fes_mirror_get_xbootldr(mirror);
 
-		if (verb == REPORT_STATUS)
-			put_mirror_status(mirror);
-		else
-			put_mirror(&report->style, mirror);
+		put_one(report, mirror, NULL, verb);
+		if (xbootldr)
+			put_one(report, xbootldr, mirror_name(mirror), verb);
 	}
 }
 
