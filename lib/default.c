@@ -157,8 +157,12 @@ int fes_find_default_primary(struct fes_context *context, char **ret)
 		return use_booted(context, scan, uuid, ret);
 	if (r == -ENOENT)
 		return use_mounted(context, scan, ret);
-	fes_log(context, FES_LOG_ERROR,
-		"no primary: EFI variable LoaderDevicePartUUID cannot be read: %s; name the one to copy from with --primary=VOLUME",
-		strerror(-r));
+	if (r == -EBADMSG)
+		fes_log(context, FES_LOG_ERROR,
+			"no primary: EFI variable LoaderDevicePartUUID holds no partition UUID; name the one to copy from with --primary=VOLUME");
+	else
+		fes_log(context, FES_LOG_ERROR,
+			"no primary: EFI variable LoaderDevicePartUUID cannot be read: %s; name the one to copy from with --primary=VOLUME",
+			strerror(-r));
 	return r;
 }

@@ -92,6 +92,17 @@ test_when_an_xbootldr_was_booted_it_is_the_esp_beside_it()
 	primary_is d.img:1
 }
 
+test_a_variable_that_names_no_partition_is_said()
+{
+	local text
+
+	for text in nonsense "$A$A" '' "${A/-/_}"; do
+		list_disks $A $B
+		boot_from "$text"
+		no_primary 'LoaderDevicePartUUID.* holds no partition UUID; .*--primary='
+	done
+}
+
 test_a_booted_partition_that_is_not_there_is_named()
 {
 	list_disks $A $B
