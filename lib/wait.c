@@ -193,7 +193,13 @@ static int wait_for_all(struct waiter *waiter)
 	}
 }
 
-/* Why it is not the disks that are missing is told by looking once more. */
+/* Whether it is the primary that is missing: then nothing else is known to be. */
+static bool primary_missing(const struct waiter *waiter)
+{
+	return waiter->n_missing > 0 && !waiter->missing[0];
+}
+
+/* What there is to say about the primary or its list is told by looking once more. */
 static int run(struct waiter *waiter)
 {
 	int r = start_watching(waiter);
@@ -202,7 +208,7 @@ static int run(struct waiter *waiter)
 	if (r == 0)
 		r = wait_for_all(waiter);
 	fes_mute(waiter->context, false);
-	if (r < 0 && r != -ETIMEDOUT && r != -ECANCELED) {
+	if (r < 0 && r != -ECANCELED && (r != -ETIMEDOUT || primary_missing(waiter))) {
 		r = look(waiter);
 		r = r == -EAGAIN ? -ETIMEDOUT : r;
 	}

@@ -78,6 +78,19 @@ test_it_waits_for_the_primary_and_its_list()
 	wait
 }
 
+test_it_says_when_the_primary_is_missing()
+{
+	list_disks $A $B
+	rm a.img
+	refused 5 wait --timeout=0
+	out_has '^the primary: missing$'
+	err_has "firmware booted from partition $A, which is on none of the disks"
+	refused 5 --json=short wait --timeout=0
+	json '.missing == [null] and .exitStatus == 5'
+	refused 5 --primary=a.img wait --timeout=0
+	err_has '^fatespsync: a\.img: cannot be opened: No such file or directory'
+}
+
 test_nothing_is_waited_for_with_a_list_that_is_unusable()
 {
 	list_disks $A nonsense
