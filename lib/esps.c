@@ -151,6 +151,37 @@ static int add_all_seen(struct fes_esps *esps, const struct fes_scan *scan)
 	return r;
 }
 
+/* One that is on none of the disks that are searched. */
+static int add_primary(struct fes_esps *esps)
+{
+	const struct fes_spec *spec = &esps->sync->primary_spec;
+	struct fes_esp *esp;
+	int r;
+
+	for (size_t i = 0; i < esps->n; i++)
+		if (esps->esps[i].role == FES_ESP_PRIMARY)
+			return 0;
+	if (!spec->name)
+		return 0;
+	r = push_esp(esps, &esp);
+	if (r < 0)
+		return r;
+	*esp = (struct fes_esp){
+		.name = strdup(spec->name),
+		.disk = strdup(spec->lock_path),
+		.kind = spec->kind,
+		.role = FES_ESP_PRIMARY,
+		.partuuid = dup_or_null(spec->partuuid),
+		.size = spec->size,
+	};
+	if (!esp->name || !esp->disk || (spec->partuuid && !esp->partuuid))
+		return -ENOMEM;
+	look_into(esps, esp);
+	if (esp->volume && esp->size == 0)
+		esp->size = fes_volume_get_size(esp->volume);
+	return 0;
+}
+
 static bool is_seen(const struct fes_esps *esps, const char *uuid)
 {
 	for (size_t i = 0; i < esps->n; i++)
@@ -210,6 +241,8 @@ static int fill(struct fes_esps *esps, const char *primary)
 		r = fes_host_scan(&esps->context->host, log_message, esps->context, &scan);
 	if (r == 0)
 		r = add_all_seen(esps, scan);
+	if (r == 0)
+		r = add_primary(esps);
 	if (r == 0)
 		r = add_missing(esps);
 	if (r == 0)

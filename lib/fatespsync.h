@@ -295,9 +295,9 @@ struct fes_esps;
 struct fes_esp;
 
 /*
- * Find all ESPs and XBOOTLDRs that can be seen, by disk and number; and those that are only on the
- * list of the primary (@primary: as for fes_sync_set_primary(), NULL: see there). Without a primary
- * nobody has a role.
+ * Find all ESPs and XBOOTLDRs that can be seen, by disk and number; the primary, wherever it is
+ * (@primary: as for fes_sync_set_primary(), NULL: see there); and those that are only on its list.
+ * Without a primary nobody has a role.
  *
  * Returns 0 or -ENOMEM. Free with fes_esps_free().
  */

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/inotify.h>
 #include <time.h>
 #include <unistd.h>
@@ -81,14 +82,15 @@ static bool is_there(const struct fes_scan *scan, const char *uuid)
 	return false;
 }
 
+/* The primary has been read, whether it is on a disk that is searched or not. */
 static int find_missing(struct waiter *waiter, const struct fes_sync *sync)
 {
+	const char *primary = sync->primary_spec.partuuid, *uuid;
 	const struct fes_scan *scan;
-	const char *uuid;
 	int r = fes_host_scan(&waiter->context->host, log_message, waiter->context, &scan);
 
 	for (size_t i = 0; r == 0 && (uuid = fes_sync_get_listed(sync, i)); i++)
-		if (!is_there(scan, uuid))
+		if (!(primary && strcasecmp(uuid, primary) == 0) && !is_there(scan, uuid))
 			r = push_missing(waiter, uuid);
 	return r;
 }

@@ -368,6 +368,20 @@ test_list_gives_xbootldr_the_role_of_its_disk()
 	out_has '^d\.img:2 +XBOOTLDR +primary '
 }
 
+test_list_shows_a_primary_that_is_on_none_of_the_disks_that_are_searched()
+{
+	list_disks $A $B
+	DISKS=(--disk=b.img)
+	run 0 --json=short --primary=a.img list
+	json '[.esps[] | [.device, .role, .missing]] ==
+		[["b.img:1", "mirror", false], ["a.img", "primary", false]]' \
+		".esps[1].partUuid == \"$A\" and .esps[1].volume.label == \"ESP A\"" \
+		'.esps[1].partitionSize == 8388608'
+	cut_out a.img bare.img
+	run 0 --json=short --primary=bare.img list
+	json '[.esps[] | select(.role == "primary") | .device] == ["bare.img"]'
+}
+
 test_list_without_a_primary_shows_all_the_same()
 {
 	make_disks

@@ -91,6 +91,13 @@ test_it_says_when_the_primary_is_missing()
 	err_has '^fatespsync: a\.img: cannot be opened: No such file or directory'
 }
 
+test_a_primary_on_none_of_the_disks_that_are_searched_is_there()
+{
+	list_disks $A $B
+	DISKS=(--disk=b.img)
+	refused 0 --primary=a.img wait --timeout=0
+}
+
 test_nothing_is_waited_for_with_a_list_that_is_unusable()
 {
 	list_disks $A nonsense
