@@ -113,7 +113,7 @@ static int add_seen(struct fes_esps *esps, const struct fes_seen *seen)
 		.name = strdup(seen->name),
 		.disk = strdup(seen->disk),
 		.kind = seen->kind,
-		.role = seen->kind == FES_PARTITION_ESP ? role_of(esps, seen) : FES_ESP_OTHER,
+		.role = seen->kind == FES_PARTITION_XBOOTLDR ? FES_ESP_OTHER : role_of(esps, seen),
 		.partuuid = dup_or_null(seen->uuid),
 		.size = seen->size,
 	};
@@ -140,13 +140,19 @@ static void give_roles(struct fes_esps *esps)
 	}
 }
 
+/* --force puts partitions of any type on the list. */
+static bool is_shown(const struct fes_esps *esps, const struct fes_seen *seen)
+{
+	return seen->kind == FES_PARTITION_ESP || seen->kind == FES_PARTITION_XBOOTLDR ||
+		role_of(esps, seen) != FES_ESP_OTHER;
+}
+
 static int add_all_seen(struct fes_esps *esps, const struct fes_scan *scan)
 {
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < scan->n; i++)
-		if (scan->seen[i].kind == FES_PARTITION_ESP ||
-			scan->seen[i].kind == FES_PARTITION_XBOOTLDR)
+		if (is_shown(esps, &scan->seen[i]))
 			r = add_seen(esps, &scan->seen[i]);
 	return r;
 }

@@ -147,6 +147,9 @@ test_what_is_no_esp_by_its_type_needs_force()
 	list_is d.img $A $B $D
 	run 0 add d.img:1
 	run 0
+	run 0 --json=short list
+	json '[.esps[] | select(.device == "d.img:1") | [.type, .role]] == [["other", "mirror"]]' \
+		'.esps | all(.missing == false)'
 }
 
 test_what_is_no_partition_is_refused()

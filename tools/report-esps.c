@@ -47,7 +47,16 @@ const char *report_esp_role(const struct fes_esp *esp)
 
 const char *report_esp_kind(const struct fes_esp *esp)
 {
-	return fes_esp_get_kind(esp) == FES_PARTITION_XBOOTLDR ? "XBOOTLDR" : "ESP";
+	switch (fes_esp_get_kind(esp)) {
+	case FES_PARTITION_ESP:
+		return "ESP";
+	case FES_PARTITION_XBOOTLDR:
+		return "XBOOTLDR";
+	case FES_PARTITION_NONE:
+	case FES_PARTITION_OTHER:
+		return "other";
+	}
+	return "unknown";
 }
 
 static const char *or_dash(const char *text)
