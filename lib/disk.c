@@ -209,6 +209,9 @@ int fes_disk_look(const struct fes_disk *disk, struct fes_parttable *table)
 	if (r < 0)
 		return fes_disk_fail(disk, r, "its partition table cannot be read: %m");
 	r = found.type[0] ? table_is_boot_code(disk, &found, &boot) : !bare;
+	if (r == 0 && found.protective_only)
+		r = fes_disk_fail(disk, -EUCLEAN,
+			"has a protective MBR but no readable GPT: truncated or damaged");
 	if (r != 0) {
 		fes_parttable_done(&found);
 		return r < 0 ? r : fail_no_fat(disk);

@@ -322,6 +322,13 @@ static int take(struct fes_scan *scan, struct look *look)
 	return 0;
 }
 
+/* A damaged table may be why one is missing; other disks that cannot be read need not matter. */
+static enum fes_log_level level_of(const struct look *look)
+{
+	return look->failed && (look->named || look->result == -EUCLEAN) ? FES_LOG_WARNING :
+		FES_LOG_INFO;
+}
+
 static void report_look(const struct look *look, fes_log_fn report, void *userdata)
 {
 	char text[512];
@@ -331,8 +338,7 @@ static void report_look(const struct look *look, fes_log_fn report, void *userda
 			"%.256s: does not answer; gone on without it", look->path);
 		report(userdata, FES_LOG_WARNING, text);
 	} else if (look->message) {
-		report(userdata, look->named && look->failed ? FES_LOG_WARNING : FES_LOG_INFO,
-			look->message);
+		report(userdata, level_of(look), look->message);
 	}
 }
 

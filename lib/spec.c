@@ -197,9 +197,6 @@ static int choose_esp(const struct source *source, const struct fes_parttable *t
 		return fail_several(source, table);
 	if (n == 1)
 		return 0;
-	if (table->protective_only)
-		return fes_disk_fail(&source->disk, -EMEDIUMTYPE,
-			"has a protective MBR but no readable GPT: truncated or damaged");
 	return fes_disk_fail(&source->disk, -EMEDIUMTYPE,
 		"has a partition table (%s) but no EFI System Partition (type %s); "
 		"name one with PATH:N",

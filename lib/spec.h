@@ -178,8 +178,8 @@ void fes_disk_close(struct fes_disk *disk);
 
 /*
  * Look at the front. @table stays empty (no type) when the disk or image is a FAT volume itself.
- * Returns 0; -EMEDIUMTYPE when it is neither that nor has a partition table, or -EIO, ...
- * (reported); or -ENOMEM.
+ * Returns 0; -EMEDIUMTYPE when it is neither that nor has a partition table, -EUCLEAN when its GPT
+ * is damaged beyond use, or -EIO, ... (reported); or -ENOMEM.
  */
 int fes_disk_look(const struct fes_disk *disk, struct fes_parttable *table);
 
@@ -216,7 +216,8 @@ struct fes_scan {
 /*
  * What there is on the host's disks: found at the first call and kept until fes_host_forget().
  * Disks are looked at side by side. One that is named in host->disks and cannot be read is reported
- * as a warning; so is one that takes longer than a few seconds, and it is gone on without it.
+ * as a warning; so is one whose partition table is damaged, and one that takes longer than a few
+ * seconds. It is gone on without them.
  *
  * Returns 0 or -ENOMEM. @ret is borrowed from @host.
  */

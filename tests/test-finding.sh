@@ -202,6 +202,22 @@ test_a_damaged_backup_gpt_is_said()
 	in_sync b.img
 }
 
+test_a_gpt_that_is_damaged_twice_is_refused()
+{
+	list_disks $A $B
+	wipe b.img 512 512
+	wipe b.img $((OFFSET + SIZE + MIB - 512)) 512
+	remember b.img
+	run 4 --primary=a.img b.img
+	err_has '^fatespsync: b\.img: has a protective MBR but no readable GPT'
+	run 3 --primary=b.img a.img
+	err_has '^fatespsync: b\.img: has a protective MBR but no readable GPT'
+	run 0
+	err_has '^fatespsync: b\.img: has a protective MBR but no readable GPT' \
+		"PARTUUID=$B: missing"
+	unchanged b.img
+}
+
 test_an_image_that_ends_too_early_is_refused()
 {
 	make_disks

@@ -218,6 +218,23 @@ test_a_primary_that_is_no_fat_touches_no_mirror()
 	unusable '^fatespsync: a\.img(:1)?: not usable: no FAT boot sector'
 }
 
+test_a_truncated_primary_touches_no_mirror()
+{
+	list_disks $A $B $C
+	truncate -s $((3 * MIB)) a.img
+	unusable '^fatespsync: a\.img: has a protective MBR but no readable GPT'
+
+	make_disks
+	make_mbr d.img 1234abcd "start=2048, size=$((SIZE / 512)), type=ef"
+	make_fat d.img DDDD0001
+	put_boot_files d.img
+	put_list d.img 1234abcd-01 $B $C
+	truncate -s $((3 * MIB)) d.img
+	mv d.img a.img
+	boot_from 1234abcd-01
+	unusable '^fatespsync: a\.img: partition 1 reaches beyond the end; is the image truncated\?'
+}
+
 test_a_primary_that_is_not_there_touches_no_mirror()
 {
 	list_disks $A $B $C
