@@ -259,6 +259,22 @@ test_a_disk_that_is_not_there_is_said()
 	in_sync b.img
 }
 
+test_a_disk_that_is_named_twice_is_one_disk()
+{
+	list_disks $A $B
+	ln -s b.img link.img
+	ln c.img hard.img
+	DISKS=(--disk=a.img --disk=a.img --disk=b.img --disk=./b.img "--disk=$PWD/b.img"
+		--disk=link.img --disk=c.img --disk=hard.img)
+	run 0
+	no_err
+	in_sync b.img
+	run 0 add link.img hard.img
+	in_sync b.img c.img
+	run 0 --json=short list
+	json '[.esps[].device] == ["a.img:1", "b.img:1", "c.img:1"]'
+}
+
 test_a_disk_with_something_else_on_it_is_no_trouble()
 {
 	list_disks $A $B
