@@ -27,9 +27,20 @@ static void log_error(void *userdata, const char *message)
 	fes_log(userdata, FES_LOG_ERROR, "%s", message);
 }
 
+static void log_message(void *userdata, enum fes_log_level level, const char *message)
+{
+	fes_log(userdata, level, "%s", message);
+}
+
 static size_t text_len(const struct store *store)
 {
 	return store->text ? strlen(store->text) : 0;
+}
+
+/* Now that it is claimed, or cannot be: it was found out before what the name stands for. */
+static int look_again(const struct store *store)
+{
+	return fes_spec_look_again(&store->context->host, store->spec, log_message, store->context);
 }
 
 /* Somebody else may have changed it since it was read. The disk is locked now. */
@@ -82,7 +93,9 @@ static int write_volume(const struct store *store)
 
 	if (r < 0)
 		return r;
-	r = fes_volume_require_sound(volume, &check);
+	r = look_again(store);
+	if (r == 0)
+		r = fes_volume_require_sound(volume, &check);
 	if (r == 0)
 		r = fes_listfile_write_volume(volume, store->text, text_len(store));
 	fes_volume_close(volume);
@@ -98,7 +111,9 @@ static int store_locked(const struct store *store)
 	if (r < 0)
 		return r;
 	shared = volume->shared;
-	r = require_expected(store, volume);
+	r = look_again(store);
+	if (r == 0)
+		r = require_expected(store, volume);
 	if (r == 0 && shared)
 		r = write_mounted(store, volume);
 	fes_volume_close(volume);

@@ -40,7 +40,7 @@ static void do_once(void (**what)(void))
 
 /* ---- what happens when the list was written: calls of fes_list_store() come here ---- */
 
-static void (*after_store)(void); /* once; NULL: nothing */
+static void (*before_store)(void), (*after_store)(void); /* once; NULL: nothing */
 static unsigned n_stores;
 
 int __real_fes_list_store(struct fes_context *context, const struct fes_spec *spec,
@@ -53,6 +53,7 @@ int __wrap_fes_list_store(struct fes_context *context, const struct fes_spec *sp
 {
 	int r;
 
+	do_once(&before_store);
 	r = __real_fes_list_store(context, spec, expected, text);
 	n_stores++;
 	do_once(&after_store);
@@ -78,7 +79,7 @@ int __wrap_fes_edit_new_side_run(
 static void setup(void)
 {
 	wrap_fault = (struct wrap_fault){0};
-	after_store = before_side_run = NULL;
+	before_store = after_store = before_side_run = NULL;
 	n_stores = 0;
 	machine_start(&m);
 }
@@ -445,6 +446,26 @@ START_TEST(test_whoever_says_which_is_the_primary_is_believed)
 }
 END_TEST
 
+static void partition_anew(void)
+{
+	machine_do(&m, "sfdisk -q --no-tell-kernel --part-uuid a.img 1"
+		       " dddddddd-1111-4222-8333-000000000004");
+}
+
+/* The disk was partitioned anew after it was found out what is on it. */
+START_TEST(test_a_list_is_not_written_to_a_partition_that_is_another_now)
+{
+	struct fes_sync *sync = new_addition(B);
+
+	before_store = partition_anew;
+	ck_assert_int_eq(fes_sync_run(sync), -ESTALE);
+	ck_assert_uint_eq(n_stores, 1);
+	ck_assert(machine_said(&m, "error: ", "a.img:1: no longer what it was when this run began"));
+	expect_lists(NULL, NULL, NULL);
+	fes_sync_free(sync);
+}
+END_TEST
+
 /* ---- a primary that fails ---- */
 
 /* Of the @calls for the primary the @nth fails. Returns whether there was one. */
@@ -687,6 +708,7 @@ int main(void)
 		test_a_list_is_not_written_while_two_may_be_the_primary,
 		test_nothing_is_copied_while_two_may_be_the_primary,
 		test_whoever_says_which_is_the_primary_is_believed,
+		test_a_list_is_not_written_to_a_partition_that_is_another_now,
 		test_a_primary_that_fails_to_take_the_list_has_the_old_one,
 		test_an_interruption_leaves_the_list_as_it_was,
 		test_a_primary_that_fails_once_has_the_list_that_it_had,
