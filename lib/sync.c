@@ -659,7 +659,8 @@ static int run_once(struct fes_sync *sync)
 {
 	int r;
 
-	fes_host_forget(&sync->context->host);
+	if (!sync->beside)
+		fes_host_forget(&sync->context->host);
 	r = fes_sync_find_primary(sync);
 	if (r == 0)
 		r = fes_sync_read_list(sync);

@@ -42,6 +42,7 @@ struct fes_sync {
 	struct fes_mirror *mirrors;
 	size_t n_mirrors;
 	bool mirrors_given; /* by the user: the list does not matter */
+	bool beside;        /* another run, which has looked at all disks just now */
 	struct fes_resolver *resolver; /* while it runs */
 	struct fes_locks locks;
 	unsigned restarts; /* how often the primary was read anew, because it changed */

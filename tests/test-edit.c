@@ -196,6 +196,28 @@ START_TEST(test_a_new_list_reaches_all)
 }
 END_TEST
 
+static unsigned count_said(const char *text)
+{
+	unsigned n = 0;
+
+	for (const char *at = m.log; (at = strstr(at, text)); at++)
+		n++;
+	return n;
+}
+
+/* There is a run beside it to try the new one, and another that takes the list back. */
+START_TEST(test_a_disk_that_cannot_be_read_is_named_once)
+{
+	struct fes_sync *sync = new_addition(B);
+
+	machine_do(&m, "rm c.img");
+	ck_assert_int_eq(run_failing(sync, WRAP_WRITE, B, 3), 0);
+	ck_assert_int_eq(state_of(sync, B), FES_MIRROR_FAILED);
+	ck_assert_uint_eq(count_said("c.img"), 1);
+	fes_sync_free(sync);
+}
+END_TEST
+
 /* ---- a new mirror that fails ---- */
 
 /* Let B fail from its @nth write on while it is added. Returns whether there was one. */
@@ -693,6 +715,7 @@ int main(void)
 {
 	const TTest *const tests[] = {
 		test_a_new_list_reaches_all,
+		test_a_disk_that_cannot_be_read_is_named_once,
 		test_a_new_mirror_that_fails_leaves_no_list_where_there_was_none,
 		test_a_new_mirror_that_fails_leaves_the_list_as_it_was,
 		test_a_new_mirror_beside_one_that_fails_keeps_no_list,
