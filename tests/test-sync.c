@@ -90,21 +90,37 @@ static void make_disk(const char *name, const char *uuid, const char *text)
 		name, name, text, name);
 }
 
-static struct test *new_test(void)
+static void add_mirror(struct test *t, const char *name)
+{
+	char path[256];
+
+	(void)snprintf(path, sizeof path, "%s/%s", folder, name);
+	ck_assert_int_eq(fes_sync_add_mirror(t->sync, path), 0);
+}
+
+/* A run from the disk "primary". */
+static struct test *new_run(void)
 {
 	struct test *t = calloc(1, sizeof *t);
 	char path[256];
 
 	ck_assert_ptr_nonnull(t);
-	make_disk("primary", "11111111-1111-1111-1111-111111111111", "new");
-	make_disk("mirror", "22222222-2222-2222-2222-222222222222", "old");
 	ck_assert_int_eq(fes_new(&t->context), 0);
 	fes_set_log(t->context, append_log, t);
 	ck_assert_int_eq(fes_sync_new(t->context, &t->sync), 0);
 	(void)snprintf(path, sizeof path, "%s/primary", folder);
 	ck_assert_int_eq(fes_sync_set_primary(t->sync, path), 0);
-	(void)snprintf(path, sizeof path, "%s/mirror", folder);
-	ck_assert_int_eq(fes_sync_add_mirror(t->sync, path), 0);
+	return t;
+}
+
+static struct test *new_test(void)
+{
+	struct test *t;
+
+	make_disk("primary", "11111111-1111-1111-1111-111111111111", "new");
+	make_disk("mirror", "22222222-2222-2222-2222-222222222222", "old");
+	t = new_run();
+	add_mirror(t, "mirror");
 	return t;
 }
 
@@ -182,6 +198,127 @@ START_TEST(test_from_a_primary_that_becomes_another_partition_nothing_is_copied)
 }
 END_TEST
 
+/* ---- disks with an XBOOTLDR ---- */
+
+/* An ESP, an XBOOTLDR, another partition, each of 2 MiB with @text in a file. */
+static void make_pair(const char *name, const char *text)
+{
+	run_shell("truncate -s 8M %s; printf '%%s\\n' 'start=2048, size=4096, type=U'"
+		  " 'start=6144, size=4096, type=BC13C2FF-59E6-4262-A352-B275FD6F7172'"
+		  " 'start=10240, size=4096, type=L' |"
+		  " sfdisk -q --no-tell-kernel --label gpt %s; echo '%s' >text",
+		name, name, text);
+	for (int at = 1; at <= 5; at += 2)
+		run_shell("mkfs.fat --offset %d %s 2048 >log 2>&1;"
+			  " mmd -i %s@@%dM ::/EFI ::/EFI/Linux;"
+			  " mcopy -i %s@@%dM text ::/EFI/Linux/a.efi",
+			at * 2048, name, name, at, name, at);
+}
+
+static struct test *new_pairs(void)
+{
+	make_pair("primary", "new");
+	make_pair("mirror", "old");
+	return new_run();
+}
+
+static void expect_text(const char *disk, int mib, const char *text)
+{
+	run_shell("mtype -i %s@@%dM ::/EFI/Linux/a.efi | grep -q %s", disk, mib, text);
+}
+
+/* All of these are refused, and nothing is written. */
+static void expect_all_refused(struct test *t, const char *why)
+{
+	run_shell("cp mirror kept; cp primary kept-primary");
+	ck_assert_int_eq(fes_sync_run(t->sync), 0);
+	for (size_t i = 0; i < fes_sync_get_n_mirrors(t->sync); i++)
+		ck_assert_int_eq(fes_mirror_get_state(fes_sync_get_mirror(t->sync, i)),
+			FES_MIRROR_REFUSED);
+	ck_assert_msg(strstr(t->log, why) != NULL, "%s", t->log);
+	run_shell("cmp mirror kept; cmp primary kept-primary");
+	free_test(t);
+}
+
+START_TEST(test_an_xbootldr_goes_along)
+{
+	struct test *t = new_pairs();
+	const struct fes_mirror *xbootldr;
+
+	add_mirror(t, "mirror");
+	ck_assert_int_eq(fes_sync_run(t->sync), 0);
+	ck_assert_str_eq(t->log, "");
+	xbootldr = fes_mirror_get_xbootldr(fes_sync_get_mirror(t->sync, 0));
+	ck_assert_ptr_nonnull(xbootldr);
+	ck_assert_int_eq(fes_mirror_get_state(xbootldr), FES_MIRROR_SYNCED);
+	ck_assert_ptr_nonnull(fes_sync_get_primary_xbootldr(t->sync));
+	expect_text("mirror", 1, "new");
+	expect_text("mirror", 3, "new");
+	expect_text("mirror", 5, "old");
+	free_test(t);
+}
+END_TEST
+
+START_TEST(test_an_xbootldr_that_becomes_another_partition_is_not_touched)
+{
+	struct test *t = new_pairs();
+
+	meanwhile = (char[]){"sfdisk -q --no-tell-kernel --part-uuid mirror 2"
+			     " 33333333-3333-3333-3333-333333333333; cp mirror kept"};
+	add_mirror(t, "mirror");
+	ck_assert_int_eq(fes_sync_run(t->sync), 0);
+	ck_assert_ptr_null(meanwhile);
+	expect_said(t, "mirror:2");
+	run_shell("cmp mirror kept");
+	free_test(t);
+}
+END_TEST
+
+START_TEST(test_the_primarys_xbootldr_is_nobodys_mirror)
+{
+	struct test *t = new_pairs();
+
+	add_mirror(t, "primary:2");
+	expect_all_refused(t, "this is the XBOOTLDR partition of the primary's disk");
+}
+END_TEST
+
+START_TEST(test_an_xbootldr_is_not_written_to_as_an_esp_as_well)
+{
+	struct test *t = new_pairs();
+
+	add_mirror(t, _i == 0 ? "mirror:1" : "mirror:2");
+	add_mirror(t, _i == 0 ? "mirror:2" : "mirror:1");
+	expect_all_refused(t, "goes along with the ESP of its disk");
+}
+END_TEST
+
+START_TEST(test_an_xbootldr_goes_along_with_one_esp_only)
+{
+	struct test *t = new_pairs();
+
+	add_mirror(t, "mirror:1");
+	add_mirror(t, "mirror:3");
+	expect_all_refused(t, "another ESP is named, too");
+}
+END_TEST
+
+START_TEST(test_on_the_primarys_disk_its_xbootldr_is_not_written_to)
+{
+	struct test *t = new_pairs();
+
+	run_shell("echo other >text; mcopy -D o -i primary@@5M text ::/EFI/Linux/a.efi;"
+		  " dd if=primary of=kept bs=1M skip=3 count=2 2>/dev/null");
+	add_mirror(t, "primary:3");
+	ck_assert_int_eq(fes_sync_run(t->sync), 0);
+	ck_assert_str_eq(t->log, "");
+	ck_assert_ptr_null(fes_mirror_get_xbootldr(fes_sync_get_mirror(t->sync, 0)));
+	expect_text("primary", 5, "new");
+	run_shell("dd if=primary bs=1M skip=3 count=2 2>/dev/null | cmp - kept");
+	free_test(t);
+}
+END_TEST
+
 /* ---- images that are mounted ---- */
 
 /* On a made-up system on which the kernel shows the mirror as a loop device. */
@@ -229,6 +366,12 @@ int main(void)
 	tcase_add_test(tc, test_a_mirror_that_becomes_another_partition_is_not_touched);
 	tcase_add_test(tc, test_a_mirror_that_becomes_larger_is_not_touched);
 	tcase_add_test(tc, test_from_a_primary_that_becomes_another_partition_nothing_is_copied);
+	tcase_add_test(tc, test_an_xbootldr_goes_along);
+	tcase_add_test(tc, test_an_xbootldr_that_becomes_another_partition_is_not_touched);
+	tcase_add_test(tc, test_the_primarys_xbootldr_is_nobodys_mirror);
+	tcase_add_loop_test(tc, test_an_xbootldr_is_not_written_to_as_an_esp_as_well, 0, 2);
+	tcase_add_test(tc, test_an_xbootldr_goes_along_with_one_esp_only);
+	tcase_add_test(tc, test_on_the_primarys_disk_its_xbootldr_is_not_written_to);
 	tcase_add_test(tc, test_a_mirror_that_is_mounted_through_a_loop_device_is_not_touched);
 	suite_add_tcase(suite, tc);
 	runner = srunner_create(suite);
