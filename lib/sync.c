@@ -134,96 +134,6 @@ static void log_message(void *userdata, enum fes_log_level level, const char *me
 	fes_log(userdata, level, "%s", message);
 }
 
-/* A reason that is known already has been logged. */
-static void refuse(struct fes_context *context, struct fes_mirror *mirror, const char *why)
-{
-	char *text;
-
-	if (mirror->state != 0)
-		return;
-	if (asprintf(&text, "%s: %s", mirror->spec_text, why) < 0)
-		text = NULL;
-	fes_log(context, FES_LOG_ERROR, "%s", text ? text : why);
-	fes_mirror_refuse(mirror, text ? text : why);
-	free(text);
-}
-
-static bool is_same(const char *root, const struct fes_mirror *a, const struct fes_mirror *b)
-{
-	return a && b && a->resolved && b->resolved && fes_spec_same(root, &a->spec, &b->spec);
-}
-
-/* Why @a and @b cannot both be mirrors; NULL: they can. */
-static const char *why_not_both(const char *root, const struct fes_mirror *a,
-	const struct fes_mirror *b)
-{
-	if (is_same(root, a, b))
-		return "this mirror is named more than once; name it once";
-	if (is_same(root, a->xbootldr, b) || is_same(root, a, b->xbootldr))
-		return "an XBOOTLDR partition goes along with the ESP of its disk; do not name it";
-	if (is_same(root, a->xbootldr, b->xbootldr))
-		return "of this disk, with its XBOOTLDR partition, another ESP is named, too; name one";
-	return NULL;
-}
-
-/* Of the primary's own disk boot loaders read the same XBOOTLDR, whichever ESP they come from. */
-static void drop_shared_xbootldr(const struct fes_sync *sync, const char *root,
-	struct fes_mirror *mirror)
-{
-	struct fes_mirror *xbootldr = mirror->xbootldr;
-
-	if (!xbootldr || !xbootldr->resolved ||
-		!fes_spec_same(root, &sync->xbootldr.spec, &xbootldr->spec))
-		return;
-	fes_mirror_done(xbootldr);
-	free(xbootldr);
-	mirror->xbootldr = NULL;
-	mirror->shares_xbootldr = true;
-}
-
-static const char *why_not_primary(const struct fes_sync *sync, const char *root,
-	const struct fes_mirror *mirror)
-{
-	if (fes_spec_same(root, &sync->primary_spec, &mirror->spec))
-		return "this is the primary itself; it cannot be its own mirror";
-	if (sync->xbootldr.there && fes_spec_same(root, &sync->xbootldr.spec, &mirror->spec))
-		return "this is the XBOOTLDR partition of the primary's disk; it cannot be a mirror";
-	return NULL;
-}
-
-static void refuse_both(struct fes_sync *sync, struct fes_mirror *a, struct fes_mirror *b,
-	const char *why)
-{
-	refuse(sync->context, a, why);
-	if (b->state == 0)
-		fes_mirror_refuse(b, a->message ? a->message : why);
-}
-
-/* Which of two names of one mirror was a slip cannot be known, so none of them is touched. */
-static void refuse_twins(struct fes_sync *sync)
-{
-	const char *root = fes_host_root(&sync->context->host);
-
-	for (size_t i = 0; i < sync->n_mirrors; i++) {
-		struct fes_mirror *a = &sync->mirrors[i];
-		const char *why;
-
-		if (!a->resolved)
-			continue;
-		drop_shared_xbootldr(sync, root, a);
-		why = why_not_primary(sync, root, a);
-		if (why) {
-			refuse(sync->context, a, why);
-			continue;
-		}
-		for (size_t j = i + 1; j < sync->n_mirrors; j++) {
-			why = why_not_both(root, a, &sync->mirrors[j]);
-			if (why)
-				refuse_both(sync, a, &sync->mirrors[j], why);
-		}
-	}
-}
-
 /* Nothing was done about it yet, and it is known what it is. */
 static bool is_ready(const struct fes_mirror *mirror)
 {
@@ -342,7 +252,7 @@ static void open_mirror(struct fes_mirror *mirror, const struct fes_run *run)
 		r = fes_spec_look_again(&run->context->host, &mirror->spec, take_error,
 			&opening);
 	if (r < 0 && !mirror->message)
-		refuse(run->context, mirror, strerror(-r));
+		fes_sync_refuse(run->context, mirror, strerror(-r));
 	if (r == 0)
 		return;
 	fes_mirror_refuse(mirror, strerror(-r));
@@ -400,7 +310,7 @@ static bool any_written(const struct fes_sync *sync)
 static void refuse_rest(struct fes_sync *sync, const char *why)
 {
 	for (size_t i = 0; i < sync->n_mirrors; i++)
-		refuse(sync->context, &sync->mirrors[i], why);
+		fes_sync_refuse(sync->context, &sync->mirrors[i], why);
 }
 
 static bool any_left(const struct fes_sync *sync)
@@ -553,7 +463,7 @@ static size_t resolve_mirrors(struct fes_sync *sync, unsigned wait_ms)
 	for (unsigned ms = SLICE_MS; ms < wait_ms && unknown > 0; ms += SLICE_MS)
 		if (fes_poll(sync->context) == 0)
 			unknown = fes_resolver_collect(sync->resolver, SLICE_MS);
-	refuse_twins(sync);
+	fes_sync_refuse_twins(sync);
 	return unknown;
 }
 

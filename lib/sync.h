@@ -61,6 +61,14 @@ int fes_sync_push_mirror(struct fes_sync *sync, const char *spec, bool listed);
 int fes_sync_read_volume(struct fes_sync *sync, const struct fes_spec *spec,
 	struct fes_volume **volume, struct fes_tree **tree);
 
+/* ---- twins.c ---- */
+
+/* Log why nothing is done about a mirror, and note it there, unless a reason is known already. */
+void fes_sync_refuse(struct fes_context *context, struct fes_mirror *mirror, const char *why);
+
+/* Refuse what cannot be a mirror beside the others, of those of which it is known what they are. */
+void fes_sync_refuse_twins(struct fes_sync *sync);
+
 /* ---- xbootldr.c ---- */
 
 /*
