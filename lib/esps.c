@@ -82,9 +82,11 @@ static void look_into(struct fes_esps *esps, struct fes_esp *esp)
 	if (r < 0)
 		return;
 	find_mount(esps, esp, &spec);
+	fes_mute(esps->context, true);
 	if (fes_volume_open_spec(esps->context, &spec, FES_OPEN_READ, &esp->volume,
 		    &esp->message) == 0)
 		fes_volume_release(esp->volume);
+	fes_mute(esps->context, false);
 	fes_spec_done(&spec);
 }
 
@@ -218,15 +220,18 @@ static int add_missing(struct fes_esps *esps)
 	return r;
 }
 
-/* Without a primary there is still a lot to see: why there is none is only information. */
+/* Why nobody knows of a primary is only information, for there is a lot to see without one. */
 static int find_primary(struct fes_esps *esps, const char *primary)
 {
 	int r = fes_sync_new(esps->context, &esps->sync);
 
 	if (r == 0 && primary)
 		r = fes_sync_set_primary(esps->sync, primary);
-	if (r == 0)
-		r = fes_sync_find_primary(esps->sync);
+	if (r < 0)
+		return r;
+	fes_mute(esps->context, !primary);
+	r = fes_sync_find_primary(esps->sync);
+	fes_mute(esps->context, false);
 	if (r == 0)
 		r = fes_sync_read_list(esps->sync);
 	return r == -ENOMEM ? r : 0;
@@ -238,13 +243,13 @@ static int fill(struct fes_esps *esps, const char *primary)
 	int r;
 
 	fes_host_forget(&esps->context->host);
-	r = find_primary(esps, primary);
+	r = fes_host_scan(&esps->context->host, log_message, esps->context, &scan);
+	if (r == 0)
+		r = find_primary(esps, primary);
 	if (r == 0)
 		r = fes_mounts_read(fes_host_root(&esps->context->host), 0, &esps->mounts);
 	if (r < 0 && r != -ENOMEM)
 		r = 0; /* a system without /proc */
-	if (r == 0)
-		r = fes_host_scan(&esps->context->host, log_message, esps->context, &scan);
 	if (r == 0)
 		r = add_all_seen(esps, scan);
 	if (r == 0)
@@ -264,9 +269,7 @@ int fes_esps_new(struct fes_context *context, const char *primary, struct fes_es
 	if (!esps)
 		return -ENOMEM;
 	esps->context = context;
-	fes_mute(context, true);
 	r = fill(esps, primary);
-	fes_mute(context, false);
 	if (r < 0) {
 		fes_esps_free(esps);
 		return r;

@@ -414,6 +414,19 @@ test_list_shows_a_primary_that_is_on_none_of_the_disks_that_are_searched()
 	json '[.esps[] | select(.role == "primary") | .device] == ["bare.img"]'
 }
 
+test_list_says_what_it_cannot_show()
+{
+	list_disks $A nonsense
+	DISKS+=(--disk=none.img)
+	run 0 --json=short list
+	json '(.esps | length) == 3 and .esps[0].role == "primary"'
+	err_has '^fatespsync: none\.img: cannot be opened: No such file' \
+		"^fatespsync: a\.img:1: /loader/esp-sync: line 2: 'nonsense'"
+	run 0 --primary=none.img list
+	err_has '^fatespsync: none\.img: cannot be opened: No such file'
+	out_has '^a\.img:1 +ESP +other '
+}
+
 test_list_without_a_primary_shows_all_the_same()
 {
 	make_disks
