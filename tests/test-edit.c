@@ -711,6 +711,150 @@ START_TEST(test_a_mirror_that_fails_does_not_undo_a_removal)
 }
 END_TEST
 
+/* ---- without memory ---- */
+
+/* How far to go on from one call that fails: by @step, but by 1 in a full test. */
+static uint64_t step_of(uint64_t step)
+{
+	const char *full = getenv("FATESPSYNC_TEST_FULL");
+
+	if (full && strcmp(full, "1") == 0)
+		return 1;
+	return getenv("FATESPSYNC_TEST_QUICK") ? step * 5 : step;
+}
+
+static struct fes_sync *add_b(void)
+{
+	return new_addition(B);
+}
+
+static struct fes_sync *replace_b(void)
+{
+	struct fes_sync *sync = new_run();
+
+	ck_assert_int_eq(fes_sync_replace_on_list(sync, m.tags[B], m.tags[C]), 0);
+	return sync;
+}
+
+static struct fes_sync *remove_b(void)
+{
+	return new_removal(m.tags[B]);
+}
+
+static const struct {
+	struct fes_sync *(*make)(void);
+	const char *old, *new; /* lists */
+	int comes; /* who has the new one in the end */
+} edits[] = {
+	{add_b, NULL, HEADER UUID_A UUID_B, B},
+	{replace_b, UUID_A UUID_B, UUID_A UUID_C, C},
+	{remove_b, UUID_A UUID_B UUID_C, UUID_A UUID_C, C},
+};
+
+enum { N_EDITS = sizeof edits / sizeof *edits };
+
+static bool is_done(const struct fes_sync *sync, int r, int i)
+{
+	enum fes_mirror_state state = state_of(sync, i);
+
+	return r == 0 && (state == FES_MIRROR_SYNCED || state == FES_MIRROR_IN_SYNC);
+}
+
+static bool is_text(const char *found, const char *text)
+{
+	return found && text ? strcmp(found, text) == 0 : found == text;
+}
+
+/* What is said of the list is true, and failure has a reason. */
+static void judge_edit(const struct fes_sync *sync, int r, int i)
+{
+	bool changed = fes_sync_list_changed(sync);
+	bool unknown = machine_said(&m, "error: ", "the old or the new one cannot be seen");
+	char *list = machine_read(&m, A, MACHINE_LIST);
+
+	ck_assert_msg((unknown && is_text(list, edits[i].new)) ||
+			is_text(list, changed ? edits[i].new : edits[i].old),
+		"%s", m.log);
+	free(list);
+	if (is_done(sync, r, edits[i].comes))
+		ck_assert(changed);
+	else
+		ck_assert_str_ne(m.log, "");
+}
+
+/* Returns whether there was such an allocation. */
+static bool edit_without_memory(int i, uint64_t nth, bool sticky)
+{
+	struct fes_sync *sync = edits[i].make();
+	int r = run_with(sync, (struct wrap_fault){
+		.nth = nth,
+		.sticky = sticky,
+		.calls = WRAP_MEMORY,
+	});
+	bool fired = wrap_fault.n_fired > 0;
+
+	judge_edit(sync, r, i);
+	ck_assert(fired || r == 0);
+	fes_sync_free(sync);
+	machine_reboot(&m);
+	machine_restore(&m);
+	return fired;
+}
+
+START_TEST(test_without_memory_the_list_is_the_old_one_or_the_new_one)
+{
+	uint64_t nth, step = step_of(37);
+
+	if (edits[_i].old)
+		begin_with_list(edits[_i].old);
+	for (nth = 1; edit_without_memory(_i, nth, false); nth += step)
+		;
+	ck_assert_uint_gt(nth, 200);
+	for (nth = 1; edit_without_memory(_i, nth, true); nth += step)
+		;
+}
+END_TEST
+
+/* ---- power cuts ---- */
+
+/* What was written up to some write is there, and nothing that came later. */
+static bool cut_edit(int i, uint64_t nth)
+{
+	struct fes_sync *sync = edits[i].make();
+	bool fired;
+	char *list;
+
+	(void)run_with(sync, (struct wrap_fault){
+		.error = EIO,
+		.nth = nth,
+		.sticky = true,
+		.calls = WRAP_WRITE | WRAP_SYNC,
+	});
+	fired = wrap_fault.n_fired > 0;
+	fes_sync_free(sync);
+
+	sync_all();
+	list = machine_read(&m, A, MACHINE_LIST);
+	ck_assert(is_text(list, edits[i].old) || is_text(list, edits[i].new));
+	if (is_text(list, edits[i].new))
+		machine_expect(&m, edits[i].comes, MACHINE_LIST, edits[i].new);
+	free(list);
+	machine_restore(&m);
+	return fired;
+}
+
+START_TEST(test_after_a_power_cut_the_next_run_goes_on_with_the_list)
+{
+	uint64_t nth;
+
+	if (edits[_i].old)
+		begin_with_list(edits[_i].old);
+	for (nth = 1; cut_edit(_i, nth); nth += step_of(5))
+		;
+	ck_assert_uint_gt(nth, 20);
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *const tests[] = {
@@ -749,11 +893,13 @@ int main(void)
 
 	if (!machine_tools())
 		return 77;
-	tcase_set_timeout(tc, 60);
+	tcase_set_timeout(tc, 600);
 	tcase_add_unchecked_fixture(tc, machine_prepare, machine_forget);
 	tcase_add_checked_fixture(tc, setup, teardown);
 	for (size_t i = 0; i < sizeof tests / sizeof *tests; i++)
 		tcase_add_test(tc, tests[i]);
+	tcase_add_loop_test(tc, test_without_memory_the_list_is_the_old_one_or_the_new_one, 0, N_EDITS);
+	tcase_add_loop_test(tc, test_after_a_power_cut_the_next_run_goes_on_with_the_list, 0, N_EDITS);
 	suite_add_tcase(suite, tc);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_ENV);
