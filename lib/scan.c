@@ -48,25 +48,35 @@ struct job {
 
 /* ---- what is on one disk ---- */
 
+static void seen_done(struct fes_seen *seen)
+{
+	free(seen->disk);
+	free(seen->node);
+	free(seen->name);
+}
+
 static void free_seen(struct fes_seen *seen, size_t n)
 {
-	for (size_t i = 0; i < n; i++) {
-		free(seen[i].disk);
-		free(seen[i].node);
-		free(seen[i].name);
-	}
+	for (size_t i = 0; i < n; i++)
+		seen_done(&seen[i]);
 	free(seen);
 }
 
-static int push_seen(struct look *look, struct fes_seen new)
+/* @new is owned in any case. On a block device everything has a node. */
+static int push_seen(struct look *look, const struct fes_disk *disk, struct fes_seen *new)
 {
-	struct fes_seen *larger = realloc(look->seen, (look->n + 1) * sizeof *larger);
+	bool whole = new->disk && new->name && (new->node || !disk->device);
+	struct fes_seen *larger = NULL;
 
-	if (!larger)
+	if (whole)
+		larger = realloc(look->seen, (look->n + 1) * sizeof *larger);
+	if (!larger) {
+		seen_done(new);
 		return -ENOMEM;
+	}
 	look->seen = larger;
-	larger[look->n++] = new;
-	return new.disk && new.name ? 0 : -ENOMEM;
+	larger[look->n++] = *new;
+	return 0;
 }
 
 static int see_whole(struct look *look, const struct fes_disk *disk)
@@ -79,7 +89,7 @@ static int see_whole(struct look *look, const struct fes_disk *disk)
 
 	if (disk->device)
 		seen.node = strdup(look->path);
-	return push_seen(look, seen);
+	return push_seen(look, disk, &seen);
 }
 
 static char *name_partition(const char *path, unsigned number)
@@ -112,7 +122,7 @@ static int see_partition(struct look *look, const struct fes_disk *disk,
 	seen.name = seen.node ? strdup(seen.node) : name_partition(look->path, partition->number);
 	memcpy(seen.uuid, partition->uuid, sizeof seen.uuid);
 	memcpy(seen.label, partition->label, sizeof seen.label);
-	return push_seen(look, seen);
+	return push_seen(look, disk, &seen);
 }
 
 static int see_all(struct look *look, const struct fes_disk *disk)
@@ -151,7 +161,7 @@ static void look_at(struct look *look)
 		r = see_all(look, &disk);
 	fes_disk_close(&disk);
 	look->failed |= r < 0;
-	look->result = r;
+	look->result = look->failed && !look->message ? -ENOMEM : r;
 }
 
 /* ---- all disks, side by side ---- */
