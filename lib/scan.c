@@ -8,11 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
-#include "lib/spec.h"
+#include "lib/internal.h"
 
 /*
  * Looking at every disk. Each has a thread of its own, for a dying one may take its time: what it
@@ -256,33 +255,26 @@ static int add_look(struct job *job, char *path, const char *root, bool named)
 	return looks[job->n - 1].root ? 0 : -ENOMEM;
 }
 
-/* Whether @a and @b name one disk or image. */
-static bool same_disk(const char *a, const char *b)
+/* By any name, for else each partition of it would seem to be there twice. */
+static bool is_named_before(const struct fes_host *host, size_t i)
 {
-	struct stat sa, sb;
+	const struct fes_spec disk = {.path = host->disks[i]};
 
-	if (stat(a, &sa) < 0 || stat(b, &sb) < 0)
-		return strcmp(a, b) == 0;
-	if (S_ISBLK(sa.st_mode) || S_ISBLK(sb.st_mode))
-		return S_ISBLK(sa.st_mode) && S_ISBLK(sb.st_mode) && sa.st_rdev == sb.st_rdev;
-	return sa.st_dev == sb.st_dev && sa.st_ino == sb.st_ino;
-}
+	for (size_t j = 0; j < i; j++) {
+		const struct fes_spec other = {.path = host->disks[j]};
 
-static bool is_added(const struct job *job, const char *path)
-{
-	for (size_t i = 0; i < job->n; i++)
-		if (same_disk(job->looks[i].path, path))
+		if (fes_spec_same(fes_host_root(host), &disk, &other))
 			return true;
+	}
 	return false;
 }
 
-/* What is named twice must not look like a disk and its copy. */
 static int add_named_disks(struct job *job, const struct fes_host *host)
 {
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < host->n_disks; i++)
-		if (!is_added(job, host->disks[i]))
+		if (!is_named_before(host, i))
 			r = add_look(job, strdup(host->disks[i]), fes_host_root(host), true);
 	return r;
 }

@@ -233,6 +233,20 @@ END_TEST
 
 /* ---- disks that are alike ---- */
 
+START_TEST(test_a_disk_that_is_named_twice_is_looked_at_once)
+{
+	char link[PATH_MAX];
+	const struct fes_scan *scan;
+
+	scratch_link(&m.root, "/link.img", "a.img");
+	(void)snprintf(link, sizeof link, "%s/link.img", m.root.path);
+	scan = look((char *[]){m.paths[A], m.paths[B], m.paths[A], link}, 4);
+	ck_assert_uint_eq(scan->n, 2);
+	expect_seen(&scan->seen[0], A);
+	expect_seen(&scan->seen[1], B);
+}
+END_TEST
+
 START_TEST(test_disks_that_are_not_there_are_not_one)
 {
 	machine_do(&m, "rm a.img b.img");
@@ -327,6 +341,7 @@ int main(void)
 		test_what_holds_nothing_is_nothing_to_talk_about,
 		test_a_disk_that_is_not_there_is_named,
 		test_a_disk_that_cannot_be_read_is_named,
+		test_a_disk_that_is_named_twice_is_looked_at_once,
 		test_disks_that_are_not_there_are_not_one,
 		test_a_copy_is_not_the_same_disk,
 		test_a_disk_that_does_not_answer_is_gone_on_without,
