@@ -5,9 +5,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "lib/internal.h"
+#include "lib/patience.h"
 
 /*
  * Finding out what a mirror's name stands for reads from its disk, and a dying disk may take its time
@@ -105,7 +105,7 @@ int fes_resolver_start(struct fes_context *context, struct fes_mirror *mirrors, 
 	resolver->xbootldr = xbootldr;
 	resolver->n = n;
 	(void)pthread_mutex_init(&resolver->lock, NULL);
-	(void)pthread_cond_init(&resolver->changed, NULL);
+	fes_cond_init(&resolver->changed);
 	for (size_t i = 0; i < n; i++) {
 		struct job *job = &resolver->jobs[i];
 
@@ -175,21 +175,9 @@ static size_t count_unknown(const struct fes_resolver *resolver)
 	return n;
 }
 
-/* A time of day, as pthread_cond_timedwait() wants it. */
-static struct timespec in_ms(unsigned ms)
-{
-	struct timespec time;
-
-	(void)clock_gettime(CLOCK_REALTIME, &time);
-	time.tv_nsec += (long)ms * 1000000;
-	time.tv_sec += time.tv_nsec / 1000000000;
-	time.tv_nsec %= 1000000000;
-	return time;
-}
-
 size_t fes_resolver_collect(struct fes_resolver *resolver, unsigned wait_ms)
 {
-	struct timespec end = in_ms(wait_ms);
+	struct timespec end = fes_in_ms(wait_ms);
 	size_t unknown;
 	int r = 0;
 

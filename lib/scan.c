@@ -8,10 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "lib/internal.h"
+#include "lib/patience.h"
 
 /*
  * Looking at every disk. Each has a thread of its own, for a dying one may take its time: what it
@@ -19,7 +19,7 @@
  */
 
 enum {
-	PATIENCE_SECONDS = 5, /* disks that sleep need as long to wake up */
+	PATIENCE_MS = 5000, /* disks that sleep need as long to wake up */
 	VALUE_MAX = 256,
 };
 
@@ -231,11 +231,9 @@ static size_t count_pending(const struct job *job)
 /* The lock is held. */
 static void wait_for(struct job *job)
 {
-	struct timespec end;
+	struct timespec end = fes_in_ms(PATIENCE_MS);
 	int r = 0;
 
-	(void)clock_gettime(CLOCK_REALTIME, &end);
-	end.tv_sec += PATIENCE_SECONDS;
 	while (r == 0 && count_pending(job) > 0)
 		r = pthread_cond_timedwait(&job->changed, &job->lock, &end);
 }
@@ -306,7 +304,7 @@ static int new_job(const struct fes_host *host, struct job **ret)
 	if (!job)
 		return -ENOMEM;
 	(void)pthread_mutex_init(&job->lock, NULL);
-	(void)pthread_cond_init(&job->changed, NULL);
+	fes_cond_init(&job->changed);
 	job->n_users = 1;
 	r = host->n_disks > 0 ? add_named_disks(job, host) : add_machine_disks(job, host);
 	if (r < 0) {

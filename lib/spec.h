@@ -215,9 +215,9 @@ struct fes_scan {
 
 /*
  * What there is on the host's disks: found at the first call and kept until fes_host_forget().
- * Disks are looked at side by side, each once. One that is named in host->disks and cannot be read is reported
- * as a warning; so is one whose partition table is damaged, and one that takes longer than a few
- * seconds. It is gone on without them.
+ * Disks are looked at side by side, each once. One that is named in host->disks and cannot be read
+ * is reported as a warning; so is one whose partition table is damaged, and one that takes longer
+ * than a few seconds. It is gone on without them.
  *
  * Returns 0 or -ENOMEM. @ret is borrowed from @host.
  */

@@ -74,9 +74,10 @@ static void release(unsigned n_threads)
 		(void)usleep(1000);
 }
 
-/* ---- a clock by which time is up soon: calls of clock_gettime(2) come here ---- */
+/* ---- clocks: calls of clock_gettime(2) come here ---- */
 
-static time_t hurry; /* seconds that have gone by already for whoever asks */
+static time_t hurry;  /* seconds that have gone by already for whoever waits */
+static time_t offset; /* seconds by which somebody is about to set back the time of day */
 
 int __real_clock_gettime(clockid_t clock, struct timespec *ret);
 int __wrap_clock_gettime(clockid_t clock, struct timespec *ret);
@@ -86,6 +87,8 @@ int __wrap_clock_gettime(clockid_t clock, struct timespec *ret)
 	int r = __real_clock_gettime(clock, ret);
 
 	ret->tv_sec -= hurry;
+	if (clock == CLOCK_REALTIME)
+		ret->tv_sec += offset;
 	return r;
 }
 
@@ -286,6 +289,19 @@ START_TEST(test_a_disk_that_does_not_answer_is_gone_on_without)
 }
 END_TEST
 
+/* Else this would take a day. */
+START_TEST(test_nobody_waits_longer_because_the_clock_is_set)
+{
+	unsigned n_threads = count_threads();
+
+	silence(m.paths[B]);
+	offset = 24 * 60 * 60;
+	ck_assert_uint_eq(look_in_a_hurry()->n, 2);
+	offset = 0;
+	release(n_threads);
+}
+END_TEST
+
 /* What it says then nobody wants to know, and who asked is not there any more. */
 START_TEST(test_a_disk_that_answers_when_all_is_over_does_no_harm)
 {
@@ -345,6 +361,7 @@ int main(void)
 		test_disks_that_are_not_there_are_not_one,
 		test_a_copy_is_not_the_same_disk,
 		test_a_disk_that_does_not_answer_is_gone_on_without,
+		test_nobody_waits_longer_because_the_clock_is_set,
 		test_a_disk_that_answers_when_all_is_over_does_no_harm,
 		test_without_memory_nothing_is_overlooked,
 	};
