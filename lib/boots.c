@@ -40,7 +40,7 @@ static int find_file(struct fes_volume *volume, const char *path,
 	bool (*matches)(const char *name), bool *ret)
 {
 	struct fat_entry entry;
-	struct fat_dir *dir;
+	struct fat_dir *dir = NULL;
 	int r = fat_lookup(volume->fat, path, &entry);
 
 	if (r == -ENOENT || r == -ENOTDIR)

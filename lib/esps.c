@@ -133,7 +133,7 @@ static void give_roles(struct fes_esps *esps)
 	for (size_t i = 0; i < esps->n; i++) {
 		struct fes_esp *esp = &esps->esps[i];
 
-		if (esp->kind != FES_PARTITION_XBOOTLDR)
+		if (esp->kind != FES_PARTITION_XBOOTLDR || !esp->disk)
 			continue;
 		for (size_t j = 0; j < esps->n; j++)
 			if (esps->esps[j].disk && strcmp(esps->esps[j].disk, esp->disk) == 0 &&
@@ -246,8 +246,9 @@ static int fill(struct fes_esps *esps, const char *primary)
 	r = fes_host_scan(&esps->context->host, log_message, esps->context, &scan);
 	if (r == 0)
 		r = find_primary(esps, primary);
-	if (r == 0)
-		r = fes_mounts_read(fes_host_root(&esps->context->host), 0, &esps->mounts);
+	if (r < 0 || !esps->sync)
+		return r;
+	r = fes_mounts_read(fes_host_root(&esps->context->host), 0, &esps->mounts);
 	if (r < 0 && r != -ENOMEM)
 		r = 0; /* a system without /proc */
 	if (r == 0)

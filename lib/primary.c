@@ -45,7 +45,7 @@ static int read_once(struct fes_volume *volume, const struct fes_managed *manage
 static int read_twice(struct fes_volume *volume, const struct fes_managed *managed,
 	struct fes_tree **ret)
 {
-	struct fes_tree *first, *second = NULL;
+	struct fes_tree *first = NULL, *second = NULL;
 	bool same = false;
 	int r = fes_volume_settle(volume);
 

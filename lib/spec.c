@@ -81,7 +81,7 @@ static int find_tag(const struct source *source, struct fes_host *host, const ch
 	r = fes_host_scan(host, source->disk.report, source->disk.userdata, &scan);
 	if (r == 0)
 		r = choose_seen(source, scan, tag, &seen);
-	if (r < 0)
+	if (r < 0 || !seen)
 		return r;
 	*number = seen->node ? 0 : seen->number;
 	*path = strdup(seen->node ? seen->node : seen->disk);
