@@ -312,6 +312,17 @@ test_volumes_are_found_by_tags()
 	in_sync b.img c.img
 }
 
+test_a_volume_that_fills_its_image_is_found_by_tags()
+{
+	make_disks
+	cut_out b.img bare.img
+	DISKS=(--disk=bare.img)
+	run 0 --primary=a.img UUID=BBBB-0002
+	out_has '^bare\.img: synced, '
+	run 0 --primary=a.img 'LABEL=ESP B'
+	out_has '^bare\.img: in sync$'
+}
+
 test_a_tag_that_nothing_has_is_refused()
 {
 	local tag
@@ -425,6 +436,17 @@ test_list_says_what_it_cannot_show()
 	run 0 --primary=none.img list
 	err_has '^fatespsync: none\.img: cannot be opened: No such file'
 	out_has '^a\.img:1 +ESP +other '
+}
+
+test_list_without_a_disk_is_empty()
+{
+	DISKS=()
+	run 0 --json=short list
+	json '. == {"esps": []}'
+	run 0 list
+	[[ $(wc -l <out) == 1 ]] || complain 'more than a headline'
+	run 0 list --no-legend
+	no_out
 }
 
 test_list_without_a_primary_shows_all_the_same()

@@ -235,6 +235,25 @@ test_a_truncated_primary_touches_no_mirror()
 	unusable '^fatespsync: a\.img: partition 1 reaches beyond the end; is the image truncated\?'
 }
 
+test_a_primary_that_cannot_be_read_touches_no_mirror()
+{
+	local nth status
+
+	list_disks $A $B $C
+	remember b.img c.img
+	for nth in 1 8 20; do
+		status=0
+		LAST="fatespsync, whose reads of a.img fail from number $nth on"
+		ASAN_OPTIONS=${ASAN_OPTIONS:+$ASAN_OPTIONS:}detect_leaks=0 strace -f -qq -o trace \
+			-P "$PWD/a.img" -e trace=read,pread64 \
+			-e inject=read,pread64:error=EIO:when=$nth+ \
+			"$FATESPSYNC" "${DISKS[@]}" --primary=a.img >out 2>err || status=$?
+		[[ $status == 3 ]] || complain "exit status $status, not 3"
+		err_has '^fatespsync: a\.img.*: Input/output error'
+		unchanged b.img c.img
+	done
+}
+
 test_a_primary_that_is_not_there_touches_no_mirror()
 {
 	list_disks $A $B $C
@@ -252,4 +271,5 @@ test_a_primary_that_holds_nothing_empties_no_mirror()
 	! mdir -b -i b.img@@$OFFSET ::/loader/loader.conf >/dev/null 2>&1 || complain 'one is left'
 }
 
+need_tools strace
 run_cases "$@"
