@@ -139,10 +139,10 @@ test_when_one_is_refused_none_is_removed()
 test_a_dry_run_removes_nothing()
 {
 	begin
-	refused 0 -n remove b.img
+	refused 1 -n remove b.img
 	out_has '^a\.img:1: the list would hold 2 ESPs$'
-	refused 0 -n --json=short remove b.img
-	json ".list == [\"$A\", \"$C\"] and .listChanged"
+	refused 1 -n --json=short remove b.img
+	json ".list == [\"$A\", \"$C\"] and .listChanged and .exitStatus == 1"
 }
 
 test_it_goes_though_its_copy_of_the_list_cannot_be_changed()

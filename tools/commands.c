@@ -70,10 +70,16 @@ static int mirror_status(const struct fes_mirror *mirror, enum report_verb verb,
 	return verb == REPORT_STATUS ? STATUS_DIFFERENT : STATUS_FAILED;
 }
 
+/* A list that would be changed is a difference, though no mirror shows it. */
+static int list_status(const struct fes_sync *sync, enum report_verb verb)
+{
+	return verb == REPORT_DIFF && fes_sync_list_changed(sync) ? STATUS_DIFFERENT : STATUS_DONE;
+}
+
 static int sync_status(const struct fes_sync *sync, enum report_verb verb, bool strict)
 {
 	size_t n_mirrors = fes_sync_get_n_mirrors(sync);
-	int worst = STATUS_DONE;
+	int worst = list_status(sync, verb);
 
 	for (size_t i = 0; i < n_mirrors; i++) {
 		const struct fes_mirror *mirror = fes_sync_get_mirror(sync, i);
