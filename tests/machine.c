@@ -21,8 +21,9 @@ const char *const machine_uuids[MACHINE_DISKS] = {
 
 enum { SIZE = 2304 * 1024 };
 
-/* Of the disks; from machine_prepare() on, also in the processes of the cases. */
-static uint8_t *kept[MACHINE_DISKS];
+/* The disks as they were made; from machine_prepare() on, also in the processes of the cases. */
+static uint8_t *made[MACHINE_DISKS];
+static uint8_t *kept[MACHINE_DISKS]; /* and what a case makes the start */
 
 bool machine_tools(void)
 {
@@ -106,7 +107,7 @@ static void make_disk(const struct scratch *root, int i)
 	do_shell(root->path, command);
 }
 
-static void load(const struct scratch *root, int i)
+static void load(const struct scratch *root, int i, uint8_t *bytes)
 {
 	char path[PATH_MAX];
 	FILE *file;
@@ -114,7 +115,7 @@ static void load(const struct scratch *root, int i)
 	disk_path(root, i, path);
 	file = fopen(path, "re");
 	ck_assert_ptr_nonnull(file);
-	ck_assert_uint_eq(fread(kept[i], 1, SIZE, file), SIZE);
+	ck_assert_uint_eq(fread(bytes, 1, SIZE, file), SIZE);
 	ck_assert_int_eq(fclose(file), 0);
 }
 
@@ -136,24 +137,28 @@ void machine_prepare(void)
 
 	scratch_make(&root);
 	for (int i = 0; i < MACHINE_DISKS; i++) {
+		made[i] = malloc(SIZE);
 		kept[i] = malloc(SIZE);
+		ck_assert_ptr_nonnull(made[i]);
 		ck_assert_ptr_nonnull(kept[i]);
 		make_disk(&root, i);
-		load(&root, i);
+		load(&root, i, made[i]);
 	}
 	scratch_remove(&root);
 }
 
 void machine_forget(void)
 {
-	for (int i = 0; i < MACHINE_DISKS; i++)
+	for (int i = 0; i < MACHINE_DISKS; i++) {
+		free(made[i]);
 		free(kept[i]);
+	}
 }
 
 void machine_keep(struct machine *machine)
 {
 	for (int i = 0; i < MACHINE_DISKS; i++)
-		load(&machine->root, i);
+		load(&machine->root, i, kept[i]);
 }
 
 void machine_restore(struct machine *machine)
@@ -192,6 +197,7 @@ void machine_start(struct machine *machine)
 		disk_path(&machine->root, i, machine->paths[i]);
 		(void)snprintf(machine->tags[i], sizeof machine->tags[i], "PARTUUID=%s",
 			machine_uuids[i]);
+		memcpy(kept[i], made[i], SIZE);
 	}
 	machine_restore(machine);
 	make_context(machine);
