@@ -98,6 +98,8 @@ static int read_shared(struct fes_volume *volume, const struct fes_managed *mana
 		if (r == 0)
 			r = read_twice(volume, managed, ret);
 	}
+	if (r == -ESTALE)
+		fes_volume_forget_held(volume); /* where it changed at last does not matter */
 	fes_volume_let_go(volume);
 	if (r == -ESTALE)
 		fes_volume_report(volume,
