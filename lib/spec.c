@@ -288,7 +288,10 @@ static int fill_partition(struct fes_spec *ret, const char *disk,
 	xbootldr = find_kind(table, FES_PARTITION_XBOOTLDR, &n);
 	if (!xbootldr || partition->kind == FES_PARTITION_XBOOTLDR)
 		return 0;
-	return asprintf(&ret->xbootldr, "%s:%u", disk, xbootldr->number) < 0 ? -ENOMEM : 0;
+	if (asprintf(&ret->xbootldr, "%s:%u", disk, xbootldr->number) >= 0)
+		return 0;
+	ret->xbootldr = NULL; /* it may hold anything now */
+	return -ENOMEM;
 }
 
 static int refuse_raid(const struct source *source, int fd, const struct fes_spec *spec)

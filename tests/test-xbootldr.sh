@@ -334,4 +334,58 @@ test_a_primary_that_was_emptied_empties_no_mirror()
 	! mdir -b -i "b.img@@4M" ::/loader >/dev/null 2>&1 || fail "the XBOOTLDR is not empty"
 }
 
+# ---- without memory ----
+
+# The nth allocation of those that count fails; the program tells that on descriptor 9.
+sync_without_memory()
+{
+	FATESPSYNC_FAULT="1 0 12 $1 0 0 9" "$FAULTY" --primary=a.img d.img >out 2>err 9>told
+}
+
+something_to_boot()
+{
+	local at
+
+	for at in 1M 4M; do
+		! mdir -b -i "$1@@$at" ::/loader/entries/new.conf >/dev/null 2>&1 ||
+			mdir -b -i "$1@@$at" ::/EFI/Linux/new >/dev/null 2>&1 || return 1
+	done
+	mdir -b -i "$1@@1M" ::/loader/entries/new.conf >/dev/null 2>&1 ||
+		mdir -b -i "$1@@4M" ::/loader/entries/new.conf >/dev/null 2>&1
+}
+
+# The first ones, when names are resolved, are tried one by one.
+next_allocation()
+{
+	local step=41
+
+	[[ -z ${FATESPSYNC_TEST_QUICK-} ]] || step=173
+	[[ -z ${FATESPSYNC_TEST_FULL-} ]] || step=1
+	(($1 > 60)) || step=1
+	echo $(($1 + step))
+}
+
+test_without_memory_there_is_something_to_boot()
+{
+	local nth=1 status
+
+	make_pairs
+	dirs b.img 1
+	kernel b.img 1 new
+	while :; do
+		cp --sparse=always b.img d.img
+		status=0
+		sync_without_memory "$nth" || status=$?
+		[[ -s told ]] || break
+		[[ $status == [034] ]] || fail "allocation $nth: exit status $status: $(cat err)"
+		[[ $status == 0 || -s err ]] || fail "allocation $nth: nothing is said"
+		something_to_boot d.img || fail "allocation $nth: nothing to boot"
+		run 0 --primary=a.img d.img
+		nth=$(next_allocation "$nth")
+	done
+	((nth > 300)) || fail "only $nth allocations"
+	pair_in_sync d.img
+}
+
+FAULTY=$(realpath -s "$(dirname "$FATPOKE")/faulty-fatespsync")
 run_cases "$@"
