@@ -142,6 +142,8 @@ static void collect_xbootldr(struct job *job)
 		free(xbootldr);
 		if (job->xbootldr.result == 0)
 			fes_spec_done(&job->xbootldr.spec);
+		fes_log(job->resolver->context, FES_LOG_ERROR, "%s: out of memory",
+			mirror->spec.name);
 		fes_mirror_refuse(mirror, "out of memory");
 		return;
 	}
