@@ -196,11 +196,25 @@ START_TEST(test_a_volume_without_a_partition_table_is_seen)
 }
 END_TEST
 
-START_TEST(test_what_holds_nothing_is_nothing_to_talk_about)
+START_TEST(test_what_holds_nothing_is_nothing_to_warn_of)
 {
+	const struct fes_scan *scan;
+
 	machine_do(&m, "truncate -s 0 a.img && truncate -s 1M a.img; echo text >b.img");
-	ck_assert_uint_eq(look_at_all()->n, 1);
-	ck_assert_str_eq(m.log, "");
+	scan = look_at_all();
+	ck_assert_uint_eq(scan->n, 1);
+	ck_assert_uint_eq(scan->n_unreadable, 0);
+	ck_assert(!machine_said(&m, "warning: ", "") && !machine_said(&m, "error: ", ""));
+	ck_assert(machine_said(&m, "info: ", "b.img: no FAT volume: it holds a text file"));
+}
+END_TEST
+
+START_TEST(test_a_disk_whose_table_is_damaged_is_named)
+{
+	machine_do(&m, "dd if=/dev/zero of=b.img bs=512 seek=1 count=33 conv=notrunc status=none;"
+		       " truncate -s -64K b.img");
+	ck_assert_uint_eq(look_at_all()->n, 2);
+	ck_assert(machine_said(&m, "warning: ", "b.img: has a protective MBR but no readable GPT"));
 }
 END_TEST
 
@@ -354,7 +368,8 @@ int main(void)
 		test_all_disks_are_looked_at,
 		test_what_was_seen_is_known_until_it_is_forgotten,
 		test_a_volume_without_a_partition_table_is_seen,
-		test_what_holds_nothing_is_nothing_to_talk_about,
+		test_what_holds_nothing_is_nothing_to_warn_of,
+		test_a_disk_whose_table_is_damaged_is_named,
 		test_a_disk_that_is_not_there_is_named,
 		test_a_disk_that_cannot_be_read_is_named,
 		test_a_disk_that_is_named_twice_is_looked_at_once,
