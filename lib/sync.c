@@ -307,10 +307,40 @@ static bool any_written(const struct fes_sync *sync)
 	return false;
 }
 
-static void refuse_rest(struct fes_sync *sync, const char *why)
+static const char *why_left(int r, bool written)
+{
+	switch (-r) {
+	case ECANCELED:
+		return written ? "interrupted before the commit: its files are as they were; run again" :
+				 "interrupted; nothing was written to it";
+	case ENOMEM:
+		return "out of memory";
+	case ESTALE:
+	case EAGAIN:
+		return "the primary was being written to, or locked, while this one was waited for; run again";
+	default:
+		return "the primary could not be read again; the files of this one are as they were";
+	}
+}
+
+/* One that is to be done again may have been written to, though nothing was committed. */
+static void refuse_left(struct fes_context *context, struct fes_mirror *mirror, int r)
+{
+	bool written = mirror->stats.writes > 0;
+
+	if (mirror->state != 0)
+		return;
+	if (mirror->xbootldr && mirror->xbootldr->stats.writes > 0)
+		refuse_left(context, mirror->xbootldr, r);
+	fes_sync_refuse(context, mirror, why_left(r, written));
+	if (written)
+		mirror->state = FES_MIRROR_FAILED;
+}
+
+static void refuse_rest(struct fes_sync *sync, int r)
 {
 	for (size_t i = 0; i < sync->n_mirrors; i++)
-		fes_sync_refuse(sync->context, &sync->mirrors[i], why);
+		refuse_left(sync->context, &sync->mirrors[i], r);
 }
 
 static bool any_left(const struct fes_sync *sync)
@@ -490,23 +520,6 @@ static int run_rounds(struct fes_sync *sync, struct fes_run *run)
 	}
 }
 
-static const char interrupted[] = "interrupted; nothing was written to it";
-
-static const char *why_left(int r)
-{
-	switch (-r) {
-	case ECANCELED:
-		return interrupted;
-	case ENOMEM:
-		return "out of memory";
-	case ESTALE:
-	case EAGAIN:
-		return "the primary was being written to, or locked, while this one was waited for; run again";
-	default:
-		return "the primary could not be read again; nothing was written to this one";
-	}
-}
-
 /* Whether it was the primary that failed, and not just its time. */
 static bool is_failure(int r)
 {
@@ -521,7 +534,7 @@ static int run_all(struct fes_sync *sync)
 
 	if (!sync->began)
 		return r;
-	refuse_rest(sync, why_left(r));
+	refuse_rest(sync, r);
 	if (!is_failure(r))
 		r = sync->read_error;
 	return any_written(sync) ? 0 : r;
@@ -593,7 +606,7 @@ int fes_sync_run(struct fes_sync *sync)
 	sync->ran = true;
 	r = run_once(sync);
 	if (r == -ECANCELED)
-		refuse_rest(sync, interrupted);
+		refuse_rest(sync, r);
 	if (r == -ENOMEM)
 		fes_log(sync->context, FES_LOG_ERROR, "%s: out of memory",
 			sync->primary_text ? sync->primary_text : "the primary");
