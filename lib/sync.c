@@ -439,6 +439,15 @@ static size_t reset_stale(struct fes_sync *sync)
 	return n;
 }
 
+/* Whether a file of the primary could not be read: somebody has failed for that, and stays so. */
+static bool any_unreadable(const struct fes_sync *sync, const struct fes_run *run)
+{
+	struct fes_digester *xbootldr = sync->xbootldr.run.digester;
+
+	return fes_digester_error(run->digester) < 0 ||
+		(xbootldr && fes_digester_error(xbootldr) < 0);
+}
+
 /*
  * Deal with those that are locked; and again with those for which the primary changed while they were
  * copied, which nothing was committed to.
@@ -454,7 +463,7 @@ static int run_until_stable(struct fes_sync *sync, struct fes_run *run)
 			each_volume(sync, fes_volume_hold_back);
 		r = run_mirrors(sync, run);
 		again = again && r == 0 && reset_stale(sync) > 0;
-		if (again)
+		if (again && !any_unreadable(sync, run))
 			each_volume(sync, fes_volume_forget_held);
 		each_volume(sync, fes_volume_let_go);
 		if (again) {

@@ -290,6 +290,28 @@ START_TEST(test_only_those_are_done_again_that_it_changed_for)
 }
 END_TEST
 
+/* A file cannot be read, which says nothing about the others. */
+static void let_b_wait_and_c_fail(struct fes_mirror *mirror, const struct fes_run *run)
+{
+	let_b_wait(mirror, run);
+	if (disk_of(mirror) != C)
+		return;
+	fes_volume_report(run->primary, "cannot read a file");
+	fes_digester_note_error(run->digester, -EIO);
+	mirror->state = FES_MIRROR_FAILED;
+}
+
+START_TEST(test_why_another_one_failed_is_said_though_it_is_read_anew)
+{
+	make_up = let_b_wait_and_c_fail;
+	new_run(2);
+	ck_assert_int_eq(fes_sync_run(the_run), 0);
+	ck_assert_int_eq(state_of(B), FES_MIRROR_SYNCED);
+	ck_assert_int_eq(state_of(C), FES_MIRROR_FAILED);
+	ck_assert(machine_said(&m, "error: ", "cannot read a file"));
+}
+END_TEST
+
 /* What was prepared on it is no state that anybody sees, but it was written. */
 static void let_b_wait_for_what_is_damaged(struct fes_mirror *mirror, const struct fes_run *run)
 {
@@ -348,6 +370,7 @@ int main(void)
 		test_it_is_not_read_anew_forever,
 		test_what_never_stands_still_is_not_copied,
 		test_only_those_are_done_again_that_it_changed_for,
+		test_why_another_one_failed_is_said_though_it_is_read_anew,
 		test_whoever_waited_in_vain_has_failed_if_it_was_written_to,
 		test_whoever_waits_when_it_is_interrupted_is_not_done,
 		test_what_nobody_writes_to_is_read_once,
