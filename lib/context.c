@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 #include "lib/internal.h"
 
@@ -28,6 +30,7 @@ int fes_new(struct fes_context **ret)
 	}
 	(void)pthread_mutex_init(&context->host.lock, NULL);
 	context->timeout_seconds = DEFAULT_TIMEOUT;
+	atomic_init(&context->wake, -1);
 	*ret = context;
 	return 0;
 }
@@ -43,6 +46,8 @@ void fes_free(struct fes_context *context)
 	free(context->host.disks);
 	free(context->host.root);
 	(void)pthread_mutex_destroy(&context->log_lock);
+	if (context->wake >= 0)
+		(void)close(context->wake);
 	free(context);
 }
 
@@ -84,9 +89,24 @@ int fes_set_root(struct fes_context *context, const char *root)
 	return 0;
 }
 
+/* In a signal handler, too: errno is that of what was interrupted. */
 void fes_interrupt(struct fes_context *context)
 {
+	const uint64_t one = 1;
+	int error = errno, wake;
+
 	atomic_store(&context->interrupted, true);
+	wake = atomic_load(&context->wake);
+	/* When it cannot be written to, it has been written to often enough. */
+	if (wake >= 0 && write(wake, &one, sizeof one) < 0)
+		errno = error;
+}
+
+int fes_wake_fd(struct fes_context *context)
+{
+	if (atomic_load(&context->wake) < 0)
+		atomic_store(&context->wake, eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
+	return atomic_load(&context->wake);
 }
 
 int fes_poll(struct fes_context *context)

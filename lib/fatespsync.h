@@ -73,8 +73,8 @@ int fes_add_disk(struct fes_context *context, const char *path);
 int fes_set_root(struct fes_context *context, const char *root);
 
 /*
- * Ask fes_sync_run(), and whatever waits for a lock, to stop at the next safe point, now and as
- * long as @context lives: between two tries to get a lock, two steps, two pieces of data.
+ * Ask fes_sync_run(), fes_wait() and whatever waits for a lock to stop at the next safe point, now
+ * and as long as @context lives: between two tries to get a lock, two steps, two pieces of data.
  *
  * A mirror on which the first entry has been changed is finished nevertheless. The long part,
  * copying, is over then; what is left takes a few barriers. Each other mirror keeps the files that

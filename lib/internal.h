@@ -20,12 +20,19 @@ struct fes_context {
 	unsigned timeout_seconds;
 	struct fes_host host;
 	atomic_bool interrupted;
+	atomic_int wake; /* see fes_wake_fd(); -1: nobody asked for it */
 	bool muted; /* errors and warnings are only information */
 	bool insisting; /* what was begun has to come to its end */
 };
 
 /* Whether to go on: 0, or -ECANCELED once fes_interrupt() was called. Logs nothing. */
 int fes_poll(struct fes_context *context);
+
+/*
+ * A descriptor that can be read from once fes_interrupt() is called from now on, for poll(2); of calls
+ * before, fes_poll() tells. -1 if there can be none. @context keeps it.
+ */
+int fes_wake_fd(struct fes_context *context);
 
 void fes_log(struct fes_context *context, enum fes_log_level level, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));

@@ -168,14 +168,16 @@ static void drain(int watch)
 
 static void wait_for_change(struct waiter *waiter)
 {
-	const struct timespec settle = {.tv_nsec = SETTLE_MS * 1000000L};
-	struct pollfd fd = {.fd = waiter->watch, .events = POLLIN};
+	struct pollfd fds[] = {
+		{.fd = fes_wake_fd(waiter->context), .events = POLLIN},
+		{.fd = waiter->watch, .events = POLLIN},
+	};
 	uint64_t now = now_ms(), left = waiter->end_ms > now ? waiter->end_ms - now : 0;
 
 	/* Woken early by a signal, or without inotify, we only look once more often. */
-	if (poll(&fd, 1, left < LOOK_MS ? (int)left : LOOK_MS) <= 0)
+	if (poll(fds, 2, left < LOOK_MS ? (int)left : LOOK_MS) <= 0 || !fds[1].revents)
 		return;
-	(void)nanosleep(&settle, NULL);
+	(void)poll(fds, 1, SETTLE_MS);
 	drain(waiter->watch);
 }
 
@@ -206,6 +208,8 @@ static int run(struct waiter *waiter)
 {
 	int r = start_watching(waiter);
 
+	/* Before it is asked for the first time whether to go on: an interruption is seen, or heard. */
+	(void)fes_wake_fd(waiter->context);
 	fes_mute(waiter->context, true);
 	if (r == 0)
 		r = wait_for_all(waiter);
