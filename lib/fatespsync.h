@@ -187,8 +187,9 @@ void fes_sync_set_flags(struct fes_sync *sync, unsigned flags);
  * gets the primary, too. Whom to take off may be named by partition UUID, since its disk may be gone;
  * if it is there, it gets the new list as well, whatever comes of that.
  *
- * All changes of a run are made, or none: an ESP that is refused, or cannot be synced, leaves the list
- * as it was; so does a run that fails as a whole or is interrupted. Not together with fes_sync_add_mirror(). Return 0 or -ENOMEM.
+ * All changes of a run are made, or none: an ESP that is refused, or cannot be synced, leaves the
+ * list as it was; so does a run that fails as a whole or is interrupted. Not together with
+ * fes_sync_add_mirror(). Return 0 or -ENOMEM.
  */
 int fes_sync_add_to_list(struct fes_sync *sync, const char *spec);
 int fes_sync_remove_from_list(struct fes_sync *sync, const char *spec);

@@ -29,8 +29,8 @@ struct fes_context {
 int fes_poll(struct fes_context *context);
 
 /*
- * A descriptor that can be read from once fes_interrupt() is called from now on, for poll(2); of calls
- * before, fes_poll() tells. -1 if there can be none. @context keeps it.
+ * A descriptor that can be read from once fes_interrupt() is called from now on, for poll(2); of
+ * calls before, fes_poll() tells. -1 if there can be none. @context keeps it.
  */
 int fes_wake_fd(struct fes_context *context);
 

@@ -102,6 +102,27 @@ static bool may_come(int r)
 		r == -EMEDIUMTYPE || r == -EAGAIN || r == -EIO;
 }
 
+static uint64_t left_ms(const struct waiter *waiter)
+{
+	uint64_t now = now_ms();
+
+	return waiter->end_ms > now ? waiter->end_ms - now : 0;
+}
+
+/* Who has locked the primary may have it for longer than there is time. */
+static int read_list(struct waiter *waiter, struct fes_sync *sync)
+{
+	struct fes_context *context = waiter->context;
+	unsigned patience = context->timeout_seconds;
+	uint64_t left = left_ms(waiter) / 1000;
+	int r;
+
+	fes_set_timeout(context, left < patience ? (unsigned)left : patience);
+	r = fes_sync_read_list(sync);
+	fes_set_timeout(context, patience);
+	return r;
+}
+
 /* Returns 0 when all are there, -EAGAIN when some are missing, or an error. */
 static int look(struct waiter *waiter)
 {
@@ -118,7 +139,7 @@ static int look(struct waiter *waiter)
 	if (r == 0)
 		r = fes_sync_find_primary(sync);
 	if (r == 0)
-		r = fes_sync_read_list(sync);
+		r = read_list(waiter, sync);
 	if (r == 0)
 		r = find_missing(waiter, sync);
 	else if (may_come(r))
@@ -172,7 +193,7 @@ static void wait_for_change(struct waiter *waiter)
 		{.fd = fes_wake_fd(waiter->context), .events = POLLIN},
 		{.fd = waiter->watch, .events = POLLIN},
 	};
-	uint64_t now = now_ms(), left = waiter->end_ms > now ? waiter->end_ms - now : 0;
+	uint64_t left = left_ms(waiter);
 
 	/* Woken early by a signal, or without inotify, we only look once more often. */
 	if (poll(fds, 2, left < LOOK_MS ? (int)left : LOOK_MS) <= 0 || !fds[1].revents)
@@ -208,7 +229,7 @@ static int run(struct waiter *waiter)
 {
 	int r = start_watching(waiter);
 
-	/* Before it is asked for the first time whether to go on: an interruption is seen, or heard. */
+	/* Before it is asked whether to go on: an interruption is seen, or heard. */
 	(void)fes_wake_fd(waiter->context);
 	fes_mute(waiter->context, true);
 	if (r == 0)

@@ -17,6 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "fat/blkdev.h"
 #include "tests/faults-wrap.h"
 #include "tests/machine.h"
 
@@ -336,6 +337,20 @@ START_TEST(test_a_list_that_makes_no_sense_any_more_ends_it)
 }
 END_TEST
 
+/* Another run has it; then it may change the list, and there is time to look again. */
+START_TEST(test_a_lock_is_not_waited_for_longer_than_there_is_time)
+{
+	int lock = blkdev_lock_path(m.paths[A], true);
+
+	ck_assert_int_ge(lock, 0);
+	ck_assert_int_eq(wait_for(m.paths[A], 0), -ETIMEDOUT);
+	ck_assert_str_eq(missing, "primary\n");
+	ck_assert_uint_eq(n_pauses, 0);
+	ck_assert(machine_said(&m, "error: ", "a.img: another run holds it"));
+	ck_assert_int_eq(close(lock), 0);
+}
+END_TEST
+
 /* ---- without memory ---- */
 
 static bool wait_without_memory(uint64_t nth, bool sticky, int result)
@@ -382,6 +397,7 @@ int main(void)
 		test_to_interrupt_leaves_errno_alone,
 		test_a_list_that_makes_no_sense_ends_it,
 		test_a_list_that_makes_no_sense_any_more_ends_it,
+		test_a_lock_is_not_waited_for_longer_than_there_is_time,
 	};
 	TCase *tc = tcase_create("wait");
 	Suite *suite = suite_create("wait");
