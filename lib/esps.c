@@ -64,30 +64,49 @@ static void keep_reason(void *userdata, enum fes_log_level level, const char *me
 		esp->message = strdup(message);
 }
 
-static void find_mount(struct fes_esps *esps, struct fes_esp *esp, const struct fes_spec *spec)
+static int find_mount(struct fes_esps *esps, struct fes_esp *esp, const struct fes_spec *spec)
 {
 	const char *root = fes_host_root(&esps->context->host);
 
-	for (size_t i = 0; !esp->mount && i < esps->mounts.n; i++)
-		if (fes_spec_on_device(root, spec, esps->mounts.mounts[i].device))
-			esp->mount = strdup(esps->mounts.mounts[i].path);
+	for (size_t i = 0; i < esps->mounts.n; i++) {
+		if (!fes_spec_on_device(root, spec, esps->mounts.mounts[i].device))
+			continue;
+		esp->mount = strdup(esps->mounts.mounts[i].path);
+		return esp->mount ? 0 : -ENOMEM;
+	}
+	return 0;
 }
 
-/* What cannot be opened is shown with the reason. */
-static void look_into(struct fes_esps *esps, struct fes_esp *esp)
+/* What cannot be used is shown with the reason, and never without one. */
+static int require_reason(const struct fes_esp *esp, int r)
+{
+	return r == 0 || (r != -ENOMEM && esp->message) ? 0 : -ENOMEM;
+}
+
+static int open_volume(struct fes_esps *esps, struct fes_esp *esp, const struct fes_spec *spec)
+{
+	int r;
+
+	fes_mute(esps->context, true);
+	r = fes_volume_open_spec(esps->context, spec, FES_OPEN_READ, &esp->volume, &esp->message);
+	fes_mute(esps->context, false);
+	if (r == 0)
+		fes_volume_release(esp->volume);
+	return require_reason(esp, r);
+}
+
+static int look_into(struct fes_esps *esps, struct fes_esp *esp)
 {
 	struct fes_spec spec;
 	int r = fes_spec_resolve(&esps->context->host, esp->name, keep_reason, esp, &spec);
 
 	if (r < 0)
-		return;
-	find_mount(esps, esp, &spec);
-	fes_mute(esps->context, true);
-	if (fes_volume_open_spec(esps->context, &spec, FES_OPEN_READ, &esp->volume,
-		    &esp->message) == 0)
-		fes_volume_release(esp->volume);
-	fes_mute(esps->context, false);
+		return require_reason(esp, r);
+	r = find_mount(esps, esp, &spec);
+	if (r == 0)
+		r = open_volume(esps, esp, &spec);
 	fes_spec_done(&spec);
+	return r;
 }
 
 static enum fes_esp_role role_of(const struct fes_esps *esps, const struct fes_seen *seen)
@@ -121,8 +140,7 @@ static int add_seen(struct fes_esps *esps, const struct fes_seen *seen)
 	};
 	if (!esp->name || !esp->disk || (seen->uuid[0] && !esp->partuuid))
 		return -ENOMEM;
-	look_into(esps, esp);
-	return 0;
+	return look_into(esps, esp);
 }
 
 /* ---- all of them ---- */
@@ -184,10 +202,10 @@ static int add_primary(struct fes_esps *esps)
 	};
 	if (!esp->name || !esp->disk || (spec->partuuid && !esp->partuuid))
 		return -ENOMEM;
-	look_into(esps, esp);
+	r = look_into(esps, esp);
 	if (esp->volume && esp->size == 0)
 		esp->size = fes_volume_get_size(esp->volume);
-	return 0;
+	return r;
 }
 
 static bool is_seen(const struct fes_esps *esps, const char *uuid)
