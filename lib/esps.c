@@ -145,7 +145,16 @@ static int add_seen(struct fes_esps *esps, const struct fes_seen *seen)
 
 /* ---- all of them ---- */
 
-/* XBOOTLDR is to its disk what the ESP there is. */
+static bool has_on_disk(const struct fes_esps *esps, const char *disk, enum fes_esp_role role)
+{
+	for (size_t i = 0; i < esps->n; i++)
+		if (esps->esps[i].disk && strcmp(esps->esps[i].disk, disk) == 0 &&
+			esps->esps[i].kind != FES_PARTITION_XBOOTLDR && esps->esps[i].role == role)
+			return true;
+	return false;
+}
+
+/* XBOOTLDR is to its disk what the ESP there is; beside the primary it is what is copied from. */
 static void give_roles(struct fes_esps *esps)
 {
 	for (size_t i = 0; i < esps->n; i++) {
@@ -153,10 +162,10 @@ static void give_roles(struct fes_esps *esps)
 
 		if (esp->kind != FES_PARTITION_XBOOTLDR || !esp->disk)
 			continue;
-		for (size_t j = 0; j < esps->n; j++)
-			if (esps->esps[j].disk && strcmp(esps->esps[j].disk, esp->disk) == 0 &&
-				esps->esps[j].role > esp->role)
-				esp->role = esps->esps[j].role;
+		if (has_on_disk(esps, esp->disk, FES_ESP_PRIMARY))
+			esp->role = FES_ESP_PRIMARY;
+		else if (has_on_disk(esps, esp->disk, FES_ESP_MIRROR))
+			esp->role = FES_ESP_MIRROR;
 	}
 }
 

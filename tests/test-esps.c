@@ -203,6 +203,23 @@ START_TEST(test_an_xbootldr_is_what_the_esp_of_its_disk_is)
 }
 END_TEST
 
+/* A second ESP beside the primary does not make a mirror of what is copied from. */
+START_TEST(test_the_xbootldr_beside_the_primary_belongs_to_it)
+{
+	partition(A, UUID_A, "'start=3072, size=512, type=U, uuid=" UUID_D "'"
+			     " 'start=3584, size=512, type=bc13c2ff-59e6-4262-a352-b275fd6f7172,"
+			     " uuid=eeeeeeee-1111-4222-8333-000000000005'");
+	machine_do(&m, "mkfs.fat --offset 3072 a.img 256 >/dev/null;"
+		       " mkfs.fat --offset 3584 a.img 256 >/dev/null;"
+		       " mmd -i a.img$esp ::/loader; rm b.img c.img");
+	put_list(UUID_A "\n" UUID_D "\n");
+	expect(m.tags[A],
+		"a.img:1 ESP primary aaaa volume - fine\n"
+		"a.img:2 ESP mirror dddd volume - fine\n"
+		"a.img:3 XBOOTLDR primary eeee volume - fine\n");
+}
+END_TEST
+
 /* ---- without memory ---- */
 
 /* Returns whether there was such an allocation. */
@@ -248,6 +265,7 @@ int main(void)
 		test_a_list_that_makes_no_sense_is_told,
 		test_what_is_on_the_list_is_shown_whatever_its_type,
 		test_an_xbootldr_is_what_the_esp_of_its_disk_is,
+		test_the_xbootldr_beside_the_primary_belongs_to_it,
 		test_without_memory_nothing_is_shown_that_is_not_so,
 	};
 	TCase *tc = tcase_create("esps");
