@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -229,13 +230,11 @@ void machine_boot_from(struct machine *machine, const char *uuid)
 		bytes, 4 + 2 * len);
 }
 
-void machine_mount(struct machine *machine, int i, const char *path)
+static void mount_as(struct machine *machine, int i, const char *path, const char *number)
 {
-	char mounts[PATH_MAX], old[4096] = "", number[16], file[PATH_MAX];
-	char dir[64];
+	char mounts[PATH_MAX], old[4096] = "", file[PATH_MAX], dir[64];
 	FILE *stream;
 
-	(void)snprintf(number, sizeof number, "7:%d", i);
 	(void)snprintf(dir, sizeof dir, "virtual/block/loop%d", i);
 	sysroot_put_device(&machine->root, dir, number, "2048");
 	sysroot_put_backing(&machine->root, dir, machine->paths[i], "1048576");
@@ -248,6 +247,26 @@ void machine_mount(struct machine *machine, int i, const char *path)
 	(void)snprintf(mounts, sizeof mounts, "%s%d 1 %s / %s rw - vfat /dev/loop%d rw\n", old,
 		i + 10, number, path, i);
 	scratch_write_text(&machine->root, "/proc/self/mountinfo", mounts);
+}
+
+void machine_mount(struct machine *machine, int i, const char *path)
+{
+	char number[16];
+
+	(void)snprintf(number, sizeof number, "7:%d", i);
+	mount_as(machine, i, path, number);
+}
+
+/* Whoever opens it looks whether it is on that device. */
+void machine_mount_folder(struct machine *machine, int i, const char *path)
+{
+	char number[32];
+	struct stat st;
+
+	scratch_make_folder(&machine->root, path);
+	ck_assert_int_eq(stat(machine->root.path, &st), 0);
+	(void)snprintf(number, sizeof number, "%u:%u", major(st.st_dev), minor(st.st_dev));
+	mount_as(machine, i, path, number);
 }
 
 /* ---- looking ---- */

@@ -78,3 +78,6 @@ void machine_boot_from(struct machine *machine, const char *uuid);
 
 /* The kernel shows the ESP of disk @i as loop device 7:@i, mounted at @path ("/efi"). */
 void machine_mount(struct machine *machine, int i, const char *path);
+
+/* The same with an empty folder there that can be written to. No kernel carries that over. */
+void machine_mount_folder(struct machine *machine, int i, const char *path);

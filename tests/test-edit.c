@@ -76,9 +76,26 @@ int __wrap_fes_edit_new_side_run(
 	return __real_fes_edit_new_side_run(sync, flags, ret);
 }
 
+/* ---- and a kernel that writes what was written to a mount: calls of syncfs(2) come here ---- */
+
+static bool kernel_writes;
+
+int __wrap_syncfs(int fd);
+
+int __wrap_syncfs(int fd)
+{
+	(void)fd;
+	if (kernel_writes)
+		machine_do(&m, "if test -e efi" MACHINE_LIST "; then"
+			       " mcopy -o -i a.img$esp efi" MACHINE_LIST " ::/loader; else"
+			       " mdel -i a.img$esp ::" MACHINE_LIST " 2>/dev/null || true; fi");
+	return 0;
+}
+
 static void setup(void)
 {
 	wrap_fault = (struct wrap_fault){0};
+	kernel_writes = false;
 	before_store = after_store = before_side_run = NULL;
 	n_stores = 0;
 	machine_start(&m);
@@ -372,6 +389,58 @@ START_TEST(test_a_list_of_no_bytes_is_one_again)
 }
 END_TEST
 
+/* ---- a primary that is mounted ---- */
+
+/* The list goes through the mount, and comes to the disk when the kernel is asked to write. */
+static void mount_primary(void)
+{
+	machine_mount_folder(&m, A, "/efi");
+	machine_do(&m, "mkdir efi/loader; mcopy -n -i a.img$esp ::" MACHINE_LIST
+		       " efi/loader 2>/dev/null || true");
+	kernel_writes = true;
+}
+
+START_TEST(test_the_list_of_a_mounted_primary_goes_through_the_mount)
+{
+	struct fes_sync *sync = new_addition(B);
+
+	mount_primary();
+	ck_assert_int_eq(fes_sync_run(sync), 0);
+	ck_assert_str_eq(m.log, "");
+	ck_assert_int_eq(state_of(sync, B), FES_MIRROR_SYNCED);
+	machine_do(&m, "printf '%%s' '%s' | cmp - efi/loader/esp-sync", HEADER UUID_A UUID_B);
+	expect_lists(HEADER UUID_A UUID_B, HEADER UUID_A UUID_B, NULL);
+	fes_sync_free(sync);
+}
+END_TEST
+
+START_TEST(test_a_list_that_went_through_a_mount_can_be_taken_back)
+{
+	struct fes_sync *sync = new_addition(B);
+
+	mount_primary();
+	ck_assert_int_eq(run_failing(sync, WRAP_WRITE, B, 1), 0);
+	ck_assert_int_eq(state_of(sync, B), FES_MIRROR_FAILED);
+	ck_assert(!fes_sync_list_changed(sync));
+	machine_do(&m, "test ! -e efi/loader/esp-sync");
+	machine_expect(&m, A, MACHINE_LIST, NULL);
+	fes_sync_free(sync);
+}
+END_TEST
+
+START_TEST(test_a_list_that_is_mounted_where_nobody_sees_it_stays)
+{
+	struct fes_sync *sync = new_addition(B);
+
+	machine_mount(&m, A, "/elsewhere");
+	ck_assert_int_eq(fes_sync_run(sync), -ENOENT);
+	ck_assert(machine_said(&m, "error: ", "/elsewhere: the volume cannot be reached there"));
+	for (int i = 0; i < MACHINE_DISKS; i++)
+		ck_assert(machine_is_kept(&m, i));
+	fes_sync_free(sync);
+}
+END_TEST
+
 /* ---- who may come ---- */
 
 static void give_serial(int to, unsigned serial)
@@ -482,7 +551,7 @@ START_TEST(test_a_list_is_not_written_to_a_partition_that_is_another_now)
 	before_store = partition_anew;
 	ck_assert_int_eq(fes_sync_run(sync), -ESTALE);
 	ck_assert_uint_eq(n_stores, 1);
-	ck_assert(machine_said(&m, "error: ", "a.img:1: no longer what it was when this run began"));
+	ck_assert(machine_said(&m, "error: ", "a.img:1: no longer what it was when this run"));
 	expect_lists(NULL, NULL, NULL);
 	fes_sync_free(sync);
 }
@@ -868,6 +937,9 @@ int main(void)
 		test_to_replace_one_by_itself_changes_nothing,
 		test_a_list_of_no_bytes_can_be_added_to,
 		test_a_list_of_no_bytes_is_one_again,
+		test_the_list_of_a_mounted_primary_goes_through_the_mount,
+		test_a_list_that_went_through_a_mount_can_be_taken_back,
+		test_a_list_that_is_mounted_where_nobody_sees_it_stays,
 		test_whoever_has_the_serial_of_the_primary_is_refused,
 		test_whoever_has_the_serial_of_one_on_the_list_is_refused,
 		test_two_that_come_with_one_serial_are_refused,
@@ -898,8 +970,10 @@ int main(void)
 	tcase_add_checked_fixture(tc, setup, teardown);
 	for (size_t i = 0; i < sizeof tests / sizeof *tests; i++)
 		tcase_add_test(tc, tests[i]);
-	tcase_add_loop_test(tc, test_without_memory_the_list_is_the_old_one_or_the_new_one, 0, N_EDITS);
-	tcase_add_loop_test(tc, test_after_a_power_cut_the_next_run_goes_on_with_the_list, 0, N_EDITS);
+	tcase_add_loop_test(
+		tc, test_without_memory_the_list_is_the_old_one_or_the_new_one, 0, N_EDITS);
+	tcase_add_loop_test(
+		tc, test_after_a_power_cut_the_next_run_goes_on_with_the_list, 0, N_EDITS);
 	suite_add_tcase(suite, tc);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_ENV);
