@@ -20,6 +20,7 @@ struct store {
 	const struct fes_spec *spec;
 	const char *expected; /* what stands there, NULL: no list */
 	const char *text;     /* what shall; NULL: no list */
+	bool began;           /* to write it */
 };
 
 static void log_error(void *userdata, const char *message)
@@ -66,7 +67,7 @@ static int require_expected(const struct store *store, struct fes_volume *volume
 	return -ESTALE;
 }
 
-static int write_mounted(const struct store *store, struct fes_volume *volume)
+static int write_mounted(struct store *store, struct fes_volume *volume)
 {
 	const char *root = fes_host_root(&store->context->host);
 	char *path;
@@ -79,13 +80,14 @@ static int write_mounted(const struct store *store, struct fes_volume *volume)
 	}
 	if (asprintf(&path, "%s%s", root, volume->mount_path) < 0)
 		return -ENOMEM;
+	store->began = true;
 	r = fes_listfile_write_mounted(path, volume->mount_device, store->text, text_len(store),
 		log_error, store->context);
 	free(path);
 	return r;
 }
 
-static int write_volume(const struct store *store)
+static int write_volume(struct store *store)
 {
 	struct fat_check_result check;
 	struct fes_volume *volume;
@@ -96,13 +98,14 @@ static int write_volume(const struct store *store)
 	r = look_again(store);
 	if (r == 0)
 		r = fes_volume_require_sound(volume, &check);
+	store->began = r == 0;
 	if (r == 0)
 		r = fes_listfile_write_volume(volume, store->text, text_len(store));
 	fes_volume_close(volume);
 	return r;
 }
 
-static int store_locked(const struct store *store)
+static int store_locked(struct store *store)
 {
 	struct fes_volume *volume;
 	bool shared;
@@ -123,7 +126,7 @@ static int store_locked(const struct store *store)
 /* A device that failed late may have the new list already: then it gets the old one again. */
 static void take_back(const struct store *store)
 {
-	struct store back = {store->context, store->spec, store->text, store->expected};
+	struct store back = {store->context, store->spec, store->text, store->expected, false};
 	int r;
 
 	fes_mute(store->context, true);
@@ -138,7 +141,7 @@ static void take_back(const struct store *store)
 int fes_list_store(struct fes_context *context, const struct fes_spec *spec,
 	const char *expected, const char *text)
 {
-	struct store store = {context, spec, expected, text};
+	struct store store = {context, spec, expected, text, false};
 	int lock = fes_lock_wait(context, spec->lock_path, true), r;
 
 	if (lock < 0) {
@@ -149,7 +152,8 @@ int fes_list_store(struct fes_context *context, const struct fes_spec *spec,
 		return lock;
 	}
 	r = store_locked(&store);
-	if (r < 0)
+	/* What stands there is not ours, even if it is the same, when another run came first. */
+	if (r < 0 && store.began)
 		take_back(&store);
 	(void)close(lock);
 	return r;

@@ -598,6 +598,9 @@ static int run_once(struct fes_sync *sync)
 		r = fes_sync_read_list(sync);
 	if (r == 0)
 		r = fes_sync_require_sole_primary(sync);
+	/* Two lists may have the same size, and be written within the two seconds that FAT can tell. */
+	if (sync->n_edits > 0)
+		sync->flags &= ~(unsigned)FES_SYNC_QUICK;
 	if (r == 0 && sync->n_edits > 0)
 		r = fes_edit_list(sync);
 	if (r < 0 || sync->edit_refused)
