@@ -145,7 +145,7 @@ static int read_table(const struct fes_disk *disk, struct fes_parttable *ret)
 	bool is_file = disk->device == 0;
 	int r;
 
-	r = fes_parttable_read(disk->fd, disk->path, is_file ? SECTOR : 0, &table);
+	r = fes_parttable_read(disk->path, is_file ? SECTOR : 0, &table);
 	if (r < 0)
 		return r;
 	if (!is_file || is_gpt(&table) || (table.type[0] && !table.protective_only)) {
@@ -153,7 +153,7 @@ static int read_table(const struct fes_disk *disk, struct fes_parttable *ret)
 		return 0;
 	}
 
-	r = fes_parttable_read(disk->fd, disk->path, LARGE_SECTOR, &other);
+	r = fes_parttable_read(disk->path, LARGE_SECTOR, &other);
 	if (r < 0) {
 		fes_parttable_done(&table);
 		return r;

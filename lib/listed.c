@@ -146,6 +146,24 @@ int fes_sync_require_sole_primary(struct fes_sync *sync)
 
 /* ---- the mirrors on it ---- */
 
+/* Missing is only what is on none of the disks. Whether it is, a disk that cannot be read keeps open. */
+static int miss_or_refuse(struct fes_sync *sync, const struct fes_scan *scan)
+{
+	struct fes_mirror *mirror = &sync->mirrors[sync->n_mirrors - 1];
+	char *why;
+
+	if (!scan->why) {
+		fes_mirror_miss(mirror);
+		return 0;
+	}
+	if (asprintf(&why, "is on the list and may be on a disk that cannot be read (%s)",
+		    scan->why) < 0)
+		return -ENOMEM;
+	fes_sync_refuse(sync->context, mirror, why);
+	free(why);
+	return 0;
+}
+
 static int push_listed(struct fes_sync *sync, const struct fes_scan *scan, const char *uuid)
 {
 	char text[64];
@@ -153,9 +171,7 @@ static int push_listed(struct fes_sync *sync, const struct fes_scan *scan, const
 
 	(void)snprintf(text, sizeof text, "PARTUUID=%s", uuid);
 	r = fes_sync_push_mirror(sync, text, true);
-	if (r == 0 && !find_seen(scan, uuid))
-		fes_mirror_miss(&sync->mirrors[sync->n_mirrors - 1]);
-	return r;
+	return r < 0 || find_seen(scan, uuid) ? r : miss_or_refuse(sync, scan);
 }
 
 static void warn_of_missing(struct fes_sync *sync)

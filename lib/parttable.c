@@ -75,6 +75,8 @@ static void make_mbr_uuid(struct fdisk_context *fdisk, struct fes_partition *par
 		return;
 	signature = (uint32_t)strtoul(id, NULL, 16);
 	free(id);
+	if (signature == 0)
+		return; /* nobody's own: all disks without one would have it */
 	(void)snprintf(partition->uuid, sizeof(partition->uuid), "%08" PRIx32 "-%02x", signature,
 		partition->number);
 }
@@ -157,7 +159,7 @@ static int read_label(struct fdisk_context *fdisk, struct fes_parttable *table)
 	return r;
 }
 
-static int read_disk(struct fdisk_context *fdisk, int fd, const char *path, uint32_t sector_size,
+static int read_disk(struct fdisk_context *fdisk, const char *path, uint32_t sector_size,
 	struct fes_parttable *table)
 {
 	int r;
@@ -167,7 +169,8 @@ static int read_disk(struct fdisk_context *fdisk, int fd, const char *path, uint
 		if (r < 0)
 			return -ENOMEM;
 	}
-	r = fdisk_assign_device_by_fd(fdisk, fd, path, 1);
+	/* Not by a descriptor of ours: when it is done with one of those it calls fsync(2). */
+	r = fdisk_assign_device(fdisk, path, 1);
 	if (r < 0)
 		return r == -ENOMEM ? -ENOMEM : -EIO;
 
@@ -192,7 +195,7 @@ static int take_question(struct fdisk_context *fdisk, struct fdisk_ask *ask, voi
 	return 0;
 }
 
-int fes_parttable_read(int fd, const char *path, uint32_t sector_size, struct fes_parttable *ret)
+int fes_parttable_read(const char *path, uint32_t sector_size, struct fes_parttable *ret)
 {
 	struct fes_parttable table = {0};
 	struct fdisk_context *fdisk;
@@ -203,7 +206,7 @@ int fes_parttable_read(int fd, const char *path, uint32_t sector_size, struct fe
 		return -ENOMEM;
 	(void)fdisk_set_ask(fdisk, take_question, &table);
 
-	r = read_disk(fdisk, fd, path, sector_size, &table);
+	r = read_disk(fdisk, path, sector_size, &table);
 	fdisk_unref_context(fdisk);
 	if (r < 0) {
 		fes_parttable_done(&table);

@@ -19,7 +19,7 @@
  */
 
 enum {
-	PATIENCE_MS = 5000, /* disks that sleep need as long to wake up */
+	PATIENCE_MS = 10000, /* disks that sleep need as long to wake up */
 	VALUE_MAX = 256,
 };
 
@@ -365,6 +365,26 @@ static void report_look(const struct look *look, fes_log_fn report, void *userda
 	}
 }
 
+/* A disk that is there and cannot be read may have anything on it. */
+static bool is_doubtful(const struct look *look)
+{
+	if (!look->done)
+		return true;
+	return look->failed && look->result != -ENOENT && look->result != -ENOTDIR &&
+		look->result != -ENXIO && look->result != -ENOMEDIUM;
+}
+
+static int note_doubt(struct fes_scan *scan, const struct look *look)
+{
+	if (scan->why || !is_doubtful(look))
+		return 0;
+	if (look->done && look->message)
+		scan->why = strdup(look->message);
+	else if (asprintf(&scan->why, "%s: does not answer", look->path) < 0)
+		scan->why = NULL;
+	return scan->why ? 0 : -ENOMEM;
+}
+
 static int collect(struct job *job, struct fes_scan *scan, fes_log_fn report, void *userdata)
 {
 	int r = 0;
@@ -374,7 +394,8 @@ static int collect(struct job *job, struct fes_scan *scan, fes_log_fn report, vo
 
 		report_look(look, report, userdata);
 		scan->n_unreadable += !look->done || look->failed;
-		if (!look->done)
+		r = note_doubt(scan, look);
+		if (r < 0 || !look->done)
 			continue;
 		r = look->result == -ENOMEM ? -ENOMEM : take(scan, look);
 	}
@@ -386,6 +407,7 @@ static void free_scan(struct fes_scan *scan)
 	if (!scan)
 		return;
 	free_seen(scan->seen, scan->n);
+	free(scan->why);
 	free(scan);
 }
 

@@ -220,6 +220,26 @@ static int choose_number(const struct source *source, const struct fes_parttable
 	return 0;
 }
 
+static bool overlap(const struct fes_partition *a, const struct fes_partition *b)
+{
+	return !a->is_container && !b->is_container && a->offset - b->offset < b->size;
+}
+
+/* What is written to one of two that overlap destroys the other, and both may be ours. */
+static int refuse_overlap(const struct source *source, const struct fes_parttable *table,
+	const struct fes_partition *partition)
+{
+	for (size_t i = 0; i < table->n_partitions; i++) {
+		const struct fes_partition *other = &table->partitions[i];
+
+		if (other != partition && (overlap(partition, other) || overlap(other, partition)))
+			return fes_disk_fail(&source->disk, -EUCLEAN,
+				"partitions %u and %u overlap; mend its partition table first",
+				partition->number, other->number);
+	}
+	return 0;
+}
+
 /* The partition that was asked for, or the ESP; or NULL and @error. */
 static const struct fes_partition *choose_partition(const struct source *source,
 	const struct fes_parttable *table, int *error)
@@ -237,7 +257,8 @@ static const struct fes_partition *choose_partition(const struct source *source,
 			partition->number);
 		return NULL;
 	}
-	return partition;
+	*error = refuse_overlap(source, table, partition);
+	return *error < 0 ? NULL : partition;
 }
 
 /* What libfdisk did not like; it got along all the same. */
@@ -422,7 +443,10 @@ static int fill_from_table(const struct source *source, const char *disk, unsign
 
 	whole.disk.path = disk;
 	r = pass_warning(&whole, table);
-	return r < 0 || !partition ? r : fill_partition(ret, disk, table, partition);
+	if (r < 0 || !partition)
+		return r;
+	r = refuse_overlap(&whole, table, partition);
+	return r < 0 ? r : fill_partition(ret, disk, table, partition);
 }
 
 /*
@@ -433,13 +457,8 @@ static int look_up_partition(const struct source *source, const char *disk, unsi
 	struct fes_spec *ret)
 {
 	struct fes_parttable table;
-	int fd, r;
+	int r = fes_parttable_read(disk, 0, &table);
 
-	fd = open(disk, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return 0;
-	r = fes_parttable_read(fd, disk, 0, &table);
-	(void)close(fd);
 	if (r < 0)
 		return r == -ENOMEM ? r : 0;
 	r = fill_from_table(source, disk, number, &table, ret);

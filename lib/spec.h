@@ -145,12 +145,12 @@ struct fes_parttable {
 };
 
 /*
- * Read the partition table of the disk or image @fd. @sector_size is that of a disk image; 0 for
- * a block device, which knows its own. @path is for libfdisk, which does not open it.
+ * Read the partition table of the disk or image @path. @sector_size is that of a disk image; 0 for
+ * a block device, which knows its own.
  *
  * Returns 0, also when there is none; -ENOMEM or -EIO. Free with fes_parttable_done().
  */
-int fes_parttable_read(int fd, const char *path, uint32_t sector_size, struct fes_parttable *ret);
+int fes_parttable_read(const char *path, uint32_t sector_size, struct fes_parttable *ret);
 void fes_parttable_done(struct fes_parttable *table);
 
 /* ---- disk.c: a disk or image, and what stands at its front ---- */
@@ -159,7 +159,7 @@ struct fes_disk {
 	fes_log_fn report; /* gets errors and warnings that begin with @path */
 	void *userdata;
 	const char *path;  /* borrowed */
-	int fd;            /* for libblkid and libfdisk, */
+	int fd;            /* for libblkid, */
 	struct blkdev *dev; /* and for ourselves */
 	dev_t device;      /* of a block device, else 0 */
 	uint64_t size;     /* bytes */
@@ -211,6 +211,7 @@ struct fes_scan {
 	struct fes_seen *seen;
 	size_t n;
 	size_t n_unreadable; /* disks that could not be looked at */
+	char *why;           /* for the first of them that is there all the same: the reason; or NULL */
 };
 
 /*

@@ -367,4 +367,35 @@ test_a_primary_that_holds_nothing_is_refused()
 }
 
 need_tools mkfs.ext4
+test_a_disk_without_a_signature_has_no_uuid_of_its_own()
+{
+	make_disks
+	make_mbr d.img 00000000 "start=$((OFFSET / 512)), size=$((SIZE / 512)), type=ef"
+	make_fat d.img DDDD0001
+	boot_from $A
+	DISKS+=(--disk=d.img)
+	refused 4 add d.img
+	err_has '^fatespsync: d\.img: has no partition UUID'
+}
+
+# Both write the same list: the one that comes late must not take it for its own.
+test_an_esp_can_be_added_twice_at_once()
+{
+	local first second
+
+	list_disks $A
+	for _ in 1 2 3; do
+		make_disks
+		put_list a.img $A
+		"$FATESPSYNC" "${DISKS[@]}" -q add b.img 2>first.err &
+		"$FATESPSYNC" "${DISKS[@]}" -q add b.img 2>second.err && second=0 || second=$?
+		wait $! && first=0 || first=$?
+		[[ "$first $second" =~ ^([03])\ ([03])$ && "$first$second" != 33 ]] ||
+			fail "exit $first and $second: $(cat first.err second.err)"
+		list_is a.img $A $B
+		run 0
+		list_is b.img $A $B
+	done
+}
+
 run_cases "$@"

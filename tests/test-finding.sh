@@ -212,10 +212,22 @@ test_a_gpt_that_is_damaged_twice_is_refused()
 	err_has '^fatespsync: b\.img: has a protective MBR but no readable GPT'
 	run 3 --primary=b.img a.img
 	err_has '^fatespsync: b\.img: has a protective MBR but no readable GPT'
-	run 0
+	run 4
 	err_has '^fatespsync: b\.img: has a protective MBR but no readable GPT' \
-		"PARTUUID=$B: missing"
+		"PARTUUID=$B: is on the list and may be on a disk that cannot be read"
 	unchanged b.img
+}
+
+test_partitions_that_overlap_are_refused()
+{
+	make_disks
+	make_mbr d.img 1234abcd "$(mbr_line 1 8 ef)"
+	make_fat d.img DDDD0001
+	# The second entry of the table is the first once more.
+	dd if=d.img of=d.img bs=1 skip=446 seek=462 count=16 conv=notrunc status=none
+	refused 4 --primary=a.img d.img:1
+	err_has '^fatespsync: d\.img: partitions 1 and 2 overlap'
+	refused 4 --primary=a.img d.img:2
 }
 
 test_an_image_that_ends_too_early_is_refused()
