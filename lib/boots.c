@@ -25,14 +25,19 @@ static bool is_default_loader(const char *name)
 }
 
 /* UAPI.1 Boot Loader Specification: types #1 and #2. Boot loaders skip names that begin so. */
+static bool is_passed_over(const char *name)
+{
+	return name[0] == '.' || strncasecmp(name, "auto-", 5) == 0;
+}
+
 static bool is_entry(const char *name)
 {
-	return name[0] != '.' && has_suffix(name, ".conf");
+	return !is_passed_over(name) && has_suffix(name, ".conf");
 }
 
 static bool is_image(const char *name)
 {
-	return name[0] != '.' && has_suffix(name, ".efi");
+	return !is_passed_over(name) && has_suffix(name, ".efi");
 }
 
 /* Whether a file in directory @path has a name that @matches. A directory that is missing has none. */

@@ -95,19 +95,30 @@ static int plan(struct pair *pair)
 	return r < 0 ? r : esp;
 }
 
-/* A primary with nothing to boot may be one of which a volume was formatted by mistake. */
+/* Whether anything in @a or in @b, of which each may be missing, can be booted. */
+static bool has_choice(const struct fes_tree *a, const struct fes_tree *b)
+{
+	return (a && fes_tree_has_choice(a)) || (b && fes_tree_has_choice(b));
+}
+
+/*
+ * A primary with nothing to boot may be one of which a volume was formatted by mistake. Where the
+ * mirror's disk has an XBOOTLDR, what can be booted may be on one of the primary's that is gone, or is
+ * no FAT volume.
+ */
 static int require_choice(struct pair *pair)
 {
-	const struct fes_work *esp = &pair->esp, *xbootldr = &pair->xbootldr;
+	const struct fes_run *run = pair->esp.run;
+	struct fes_mirror *mirror = pair->esp.mirror;
 
-	if (!xbootldr->mirror || esp->run->flags & FES_SYNC_FORCE ||
-		fes_tree_has_choice(esp->run->tree) || fes_tree_has_choice(xbootldr->run->tree))
+	if ((!mirror->spec.xbootldr && !mirror->xbootldr) || run->flags & FES_SYNC_FORCE ||
+		has_choice(run->tree, run->xbootldr ? run->xbootldr->tree : NULL) ||
+		!has_choice(pair->esp.tree, pair->xbootldr.tree))
 		return 0;
-	if (!fes_tree_has_choice(esp->tree) && !fes_tree_has_choice(xbootldr->tree))
-		return 0;
-	fes_volume_report(esp->mirror->volume,
-		"there are boot entries on its disk, but none on the primary's, neither on the ESP (%s) nor on the XBOOTLDR (%s): is that the right one? Going on would remove them; --force does",
-		esp->run->primary->name, xbootldr->run->primary->name);
+	fes_volume_report(mirror->volume,
+		"there are boot entries on its disk, but none on the primary's, neither on the ESP (%s) nor on %s: is that the right one? Going on would remove them; --force does",
+		run->primary->name,
+		run->xbootldr ? run->xbootldr->primary->name : "an XBOOTLDR that could be copied");
 	pair->esp.error = -ENODATA;
 	return -ENODATA;
 }

@@ -103,6 +103,21 @@ static int run_watched(const struct command *command, struct fes_sync *sync, int
 	return r;
 }
 
+/* What --strict makes an error must be told, even where warnings are not. */
+static void tell_missing(const struct command *command, const struct fes_sync *sync)
+{
+	size_t n = fes_sync_get_n_mirrors(sync);
+
+	if (!command->options->strict || !command->options->style.quiet)
+		return;
+	for (size_t i = 0; i < n; i++) {
+		const struct fes_mirror *mirror = fes_sync_get_mirror(sync, i);
+
+		if (fes_mirror_get_state(mirror) == FES_MIRROR_MISSING)
+			command->complain(fes_mirror_get_spec(mirror), "missing");
+	}
+}
+
 int run_sync(const struct command *command, struct fes_sync *sync, enum report_verb verb)
 {
 	struct report *report = command->report;
@@ -123,6 +138,7 @@ int run_sync(const struct command *command, struct fes_sync *sync, enum report_v
 	failed = r < 0 && r != -ECANCELED;
 	status = failed ? STATUS_PRIMARY :
 			  sync_status(sync, verb, command->options->strict);
+	tell_missing(command, sync);
 	if (signal)
 		status = STATUS_SIGNAL + signal;
 	if (failed)

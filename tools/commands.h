@@ -51,6 +51,7 @@ struct command {
 	struct fes_context *context;
 	const struct options *options;
 	struct report *report;
+	void (*complain)(const char *name, const char *message); /* to stderr */
 	char **args; /* what follows the verb */
 	size_t n_args;
 };

@@ -83,6 +83,11 @@ static void complain(const char *format, ...)
 		free(message);
 }
 
+static void complain_of(const char *name, const char *message)
+{
+	complain("%s: %s", name, message);
+}
+
 static void suggest_help(void)
 {
 	fputs("Try 'fatespsync --help' for more information.\n", stderr);
@@ -431,7 +436,8 @@ static int configure_context(struct fes_context *context, const struct options *
 static int run_verb(const struct verb *verb, struct options *options, char **args,
 	size_t n_args)
 {
-	struct command command = {.options = options, .args = args, .n_args = n_args};
+	struct command command = {
+		.options = options, .complain = complain_of, .args = args, .n_args = n_args};
 	int status = STATUS_FAILED;
 	int r;
 
