@@ -181,6 +181,18 @@ int fes_sync_add_managed(struct fes_sync *sync, const char *path);
 int fes_sync_add_excluded(struct fes_sync *sync, const char *path);
 void fes_sync_set_flags(struct fes_sync *sync, unsigned flags);
 
+enum fes_random_seed {
+	FES_RANDOM_SEED_AUTO = 0,   /* of each mirror that is changed */
+	FES_RANDOM_SEED_ALWAYS = 1, /* of each mirror */
+	FES_RANDOM_SEED_NEVER = 2,
+};
+
+/*
+ * When to renew the random seed of a mirror, /loader/random-seed, which each ESP has of its own and
+ * which is never copied.
+ */
+void fes_sync_set_random_seed(struct fes_sync *sync, enum fes_random_seed random_seed);
+
 /*
  * Change the list on the primary first: put the ESP @spec on it, take an ESP off it, or put @new_spec
  * in the place of one. Then all ESPs of the new list are synced, so that it reaches them. A new list
@@ -262,6 +274,12 @@ const struct fes_mirror *fes_mirror_get_xbootldr(const struct fes_mirror *mirror
  * nothing; NULL when that is not known.
  */
 const char *fes_mirror_get_lacking(const struct fes_mirror *mirror);
+
+/*
+ * What else there is to know of the mirror, a line each, NULL behind the last: what was left as it is,
+ * and what may keep it from booting.
+ */
+const char *fes_mirror_get_note(const struct fes_mirror *mirror, size_t i);
 uint64_t fes_mirror_get_bytes_written(const struct fes_mirror *mirror);
 uint64_t fes_mirror_get_writes(const struct fes_mirror *mirror);
 uint64_t fes_mirror_get_barriers(const struct fes_mirror *mirror);

@@ -408,10 +408,14 @@ void fes_removals_done(struct fes_removals *removals);
 
 /* ---- apply.c ---- */
 
+struct fes_own_file;
+
 struct fes_apply {
 	const struct fes_plan *plan; /* outlives the transaction, and so does all that it refers to */
 	bool second_step; /* what the primary no longer has was removed before */
 	struct fes_digester *digester;
+	const struct fes_own_file *own; /* what the mirror gets beside: lib/own.h */
+	size_t n_own;
 	int (*poll)(void *userdata); /* see fat_txn_set_poll() */
 	void *userdata;
 };
@@ -555,6 +559,7 @@ struct fes_run {
 	const struct fes_managed *managed;
 	struct fes_digester *digester;
 	unsigned flags;
+	enum fes_random_seed random_seed;
 	const struct fes_run *xbootldr; /* the same for the XBOOTLDR of the primary's disk; NULL: none */
 };
 
@@ -569,6 +574,8 @@ struct fes_mirror {
 	char *lacking; /* see fes_mirror_get_lacking() */
 	bool stale; /* failed before any commit, because the primary changed */
 	char *message;
+	char **notes; /* see fes_mirror_get_note() */
+	size_t n_notes;
 	struct blkdev_stats stats;
 	struct fes_change *changes; /* owned, with their texts */
 	size_t n_changes;
@@ -588,6 +595,13 @@ int fes_run_look_again(const struct fes_run *run);
  * the two is refused with it.
  */
 void fes_mirror_sync(struct fes_mirror *mirror, const struct fes_run *run);
+
+/*
+ * Something worth knowing about a mirror that is no reason to refuse it: logged as a warning, with
+ * its name in front, and kept for who asks, each text once.
+ */
+void fes_mirror_note(struct fes_context *context, struct fes_mirror *mirror, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
 
 /* Note why nothing is done about a mirror, unless a reason is known already. */
 void fes_mirror_refuse(struct fes_mirror *mirror, const char *message);

@@ -107,6 +107,11 @@ void fes_sync_set_flags(struct fes_sync *sync, unsigned flags)
 	sync->flags = flags;
 }
 
+void fes_sync_set_random_seed(struct fes_sync *sync, enum fes_random_seed random_seed)
+{
+	sync->random_seed = random_seed;
+}
+
 const struct fes_volume *fes_sync_get_primary(const struct fes_sync *sync)
 {
 	return sync->primary;
@@ -538,7 +543,12 @@ static bool is_failure(int r)
 /* A primary that cannot be read through fails the run, unless a mirror could do without that part. */
 static int run_all(struct fes_sync *sync)
 {
-	struct fes_run run = {.context = sync->context, .managed = &sync->managed, .flags = sync->flags};
+	struct fes_run run = {
+		.context = sync->context,
+		.managed = &sync->managed,
+		.flags = sync->flags,
+		.random_seed = sync->random_seed,
+	};
 	int r = run_rounds(sync, &run);
 
 	if (!sync->began)

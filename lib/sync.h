@@ -39,6 +39,7 @@ struct fes_sync {
 	bool list_changed;     /* dry run: would be */
 	char *old_list;        /* its text before it was changed; NULL: there was none */
 	unsigned flags;
+	enum fes_random_seed random_seed;
 	struct fes_mirror *mirrors;
 	size_t n_mirrors;
 	bool mirrors_given; /* by the user: the list does not matter */

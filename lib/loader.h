@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* Which boot loader an EFI program is. Private to lib/. */
+
+#include "lib/internal.h"
+
+enum fes_loader_kind {
+	FES_LOADER_NONE = 0,  /* no such file */
+	FES_LOADER_OTHER,
+	FES_LOADER_SYSTEMD_BOOT,
+	FES_LOADER_SHIM,
+};
+
+enum { FES_LOADER_MAX = 16 * 1024 * 1024 }; /* bytes; what is larger is OTHER, unread */
+
+/*
+ * Look into an EFI program. systemd-boot says "#### LoaderInfo: systemd-boot VERSION ####" (its stub
+ * says systemd-stub), shim "UEFI SHIM\n$Version" or, in its SBAT table, a line beginning "shim,". The whole is searched, as
+ * bootctl 252 does; it need not be a sound PE file.
+ *
+ * @version (may be NULL) gets "systemd-boot 252.39-1" and the like, "" when unknown.
+ */
+enum fes_loader_kind fes_loader_identify(const void *bytes, size_t len, char *version,
+	size_t version_len);
+
+/*
+ * The same of a file. A directory is OTHER. Returns 0, -EUCLEAN, -ENOMEM or a device error.
+ */
+int fes_loader_find(struct fes_volume *volume, const char *path, enum fes_loader_kind *ret,
+	char *version, size_t version_len);
+
+/*
+ * Whether @name is what firmware starts from /EFI/BOOT, for whichever machine: BOOTX64.EFI, BOOTAA64.EFI
+ * and so on (UEFI Specification 2.10, section 3.5.1.1), in any case. (Not "BOOT.EFI".)
+ */
+bool fes_loader_is_default_name(const char *name);

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * What a mirror was last made equal to. A small file on it, FES_ORIGIN_PATH, has a mark for each file
+ * that a sync found or put there, and the source. A file of the mirror that has no mark, and that the
+ * primary has not, came from somebody else: a system that was booted from this mirror, say. A sync would
+ * destroy it, so it is refused. See HACKING.md, "Direction". Private to lib/.
+ */
+
+#include "lib/internal.h"
+
+struct fes_origin {
+	bool known;        /* there is such a file, and it is whole */
+	char *source;      /* PARTUUID of the primary, lower case, or its serial "1234-ABCD", or "-" */
+	uint64_t *marks;   /* ascending, each once */
+	size_t n_marks;
+};
+
+/*
+ * The mark of a file: XXH3-64 of its path, folded, with the identity of its name where that may have a
+ * counter (fes_bls_identity()), of its size, and of its write date and time. Not of its contents: what
+ * a system changes gets another time, and what only a failing medium changed shall be mended, not refused.
+ */
+uint64_t fes_origin_mark(const struct fes_node *node);
+
+/*
+ * Lines "source ...", "file <16 hex digits>" and at the end "tree <32 hex digits>", the XXH3-128 of
+ * all before. '#' begins a comment. What is not whole is -EBADMSG (not reported), @ret unknown.
+ * fes_origin_print() returns text to free(), or NULL.
+ */
+int fes_origin_parse(const char *text, size_t len, struct fes_origin *ret);
+char *fes_origin_print(const struct fes_origin *origin, size_t *ret_len);
+void fes_origin_done(struct fes_origin *origin);
+
+/*
+ * Read that of @volume. None, or one that is not whole (logged as a warning) is not known.
+ * Returns 0, -ENOMEM or a device error.
+ */
+int fes_origin_read(struct fes_volume *volume, struct fes_origin *ret);
+
+/* How an origin calls @volume: see fes_origin.source. @buf has 64 bytes. */
+void fes_origin_name_source(const struct fes_volume *volume, char *buf);

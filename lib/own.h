@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * Files in /loader that each volume has of its own and that a sync writes: never copied, no
+ * difference between two volumes. Private to lib/.
+ */
+
+#include "lib/internal.h"
+
+#define FES_ORIGIN_PATH "/loader/esp-sync.was" /* see origin.h */
+#define FES_SEED_PATH "/loader/random-seed"    /* see seed.h */
+
+struct fes_own_file {
+	const char *path;     /* one of the above; borrowed */
+	const uint8_t *bytes; /* its new contents; borrowed until the transaction is freed */
+	uint32_t len;         /* more than 0 */
+	/*
+	 * Where the mirror has such a file, it gets its contents in the very first commit, before anything
+	 * else changes. Else it comes with the new version of /loader, or last of all where that stays.
+	 */
+	bool first;
+};
+
+/*
+ * The entry set of a file that is new, in local time: long name and short name, which the transaction
+ * changes where it is taken. Returns how many slots there are in @slots; the short one is last.
+ */
+uint32_t fes_own_slots_new(const char *path, uint32_t size,
+	uint8_t slots[FAT_SET_MAX_SLOTS * FAT_SLOT_LEN]);
+
+/* Size, write date and time of an entry set that is there. */
+void fes_own_slots_renew(uint8_t *slots, uint32_t n_slots, uint32_t size);

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* The type #1 entries of a volume. Private to lib/. */
+
+#include "lib/bls.h"
+#include "lib/internal.h"
+
+enum {
+	FES_TYPE1_MAX = 1024 * 1024,        /* bytes of an entry that is looked at */
+	FES_TYPE1_TOTAL_MAX = 16 * 1024 * 1024, /* of all */
+};
+
+struct fes_type1 {
+	char *path;         /* "/loader/entries/x+3.conf", as on the volume */
+	const char *name;   /* its last part */
+	struct fes_bls bls;
+	bool unread;        /* too large, or too much in all: what it refers to is not known */
+};
+
+struct fes_type1s {
+	struct fes_type1 *list; /* by path, in strcmp() order */
+	size_t n;
+};
+
+/*
+ * Read the entries in /loader/entries: files that fes_bls_is_entry_name(). None, if there is no such
+ * directory. Nothing is logged but errors of reading.
+ *
+ * Returns 0, -EUCLEAN, -ENOMEM or a device error. Free with fes_type1s_done().
+ */
+int fes_type1s_read(struct fes_volume *volume, struct fes_type1s *ret);
+void fes_type1s_done(struct fes_type1s *entries);
+
+/*
+ * Whether a file (not a directory) stands at @path on @volume: 1, 0, or a negative errno of reading.
+ */
+int fes_volume_has_file(struct fes_volume *volume, const char *path);
+
+/*
+ * Whether all files that @line names are there, by one reading or the other: 1, 0 or a negative errno.
+ */
+int fes_type1_line_complete(struct fes_volume *volume, const struct fes_bls_line *line);
+
+/*
+ * The first line of @entry that is not complete: 1 and *@ret, 0 when there is none, or a negative errno.
+ * An entry that names no kernel, UKI or EFI program at all (keys linux, uki, efi) cannot be booted
+ * either: 1 and NULL. One that is not read counts as complete.
+ */
+int fes_type1_find_missing(struct fes_volume *volume, const struct fes_type1 *entry,
+	const struct fes_bls_line **ret);
