@@ -17,7 +17,7 @@
 struct fes_bls_line {
 	const char *key;  /* "linux", lower case; static */
 	unsigned number;  /* from 1 */
-	char *value;      /* without blanks around it */
+	char *value;      /* without blanks, and without quotes, around it */
 	char *whole;      /* as one path: "/a/b"; NULL: none that a FAT volume can hold */
 	char **parts;     /* as several, if @value has blanks and the key allows it */
 	size_t n_parts;   /* 0: it cannot be read so, or one of them is no path */
@@ -26,16 +26,18 @@ struct fes_bls_line {
 struct fes_bls {
 	struct fes_bls_line *lines; /* those that name files, in their order */
 	size_t n_lines;
+	bool has_url; /* it has "uki-url": what is booted is not on the volume */
 };
 
 /*
  * Find the lines of an entry that name files: linux, initrd, efi, uki, devicetree, devicetree-overlay,
- * extra. Keys in any case, lines ended by LF, CR LF or CR, of any length; blanks and tabs around keys
- * and values do not matter. initrd, devicetree-overlay and extra can be read as several paths.
+ * extra. Keys in any case, lines ended by LF, CR LF, CR or NUL, of any length; blanks and tabs around
+ * keys and values do not matter. initrd, devicetree-overlay and extra can be read as several paths.
  *
  * Paths are normalised: they begin with one '/', '\' counts as '/', there is one between two parts and
- * none at the end. One with "." or "..", with a part that is too long or a character that FAT cannot
- * hold, with a '/' at its end, or without any part, is none.
+ * none at the end; parts lose dots and blanks at their end, as names on FAT do. One with "." or "..",
+ * with a part that is too long or a character that FAT cannot hold, with a '/' at its end, or without
+ * any part, is none.
  *
  * @text need not end with NUL and may hold any bytes. Returns 0 or -ENOMEM; free with
  * fes_bls_done().
@@ -46,8 +48,8 @@ void fes_bls_done(struct fes_bls *bls);
 /*
  * The identity of an entry or image: its file name without the counter, "x.conf" of "x+2-1.conf", in the
  * form that fat_name_fold() gives, so that equal ones compare equal with strcmp(). The counter is
- * "+LEFT" or "+LEFT-DONE", decimal digits, at the last '+', right before ".conf" or ".efi" (in any
- * case), with something in front of it.
+ * "+LEFT" or "+LEFT-DONE", decimal digits up to INT_MAX, at the last '+', right before ".conf" or ".efi"
+ * (in any case), with something in front of it.
  *
  * @ret has FAT_NAME_MAX bytes. Returns whether there was a counter.
  */
