@@ -168,8 +168,8 @@ static bool is_name(struct text part)
 }
 
 /*
- * The next part of a path. Blanks and dots at its end do not belong to a name (as above, "trailing
- * periods are ignored"), so that nothing is left of "." and "..".
+ * The next part of a path. Dots at its end do not belong to a name (as above, "trailing periods are
+ * ignored"), so that nothing is left of "." and "..".
  */
 static struct text take_part(struct text *rest)
 {
@@ -183,7 +183,7 @@ static struct text take_part(struct text *rest)
 		n++;
 	part = (struct text){rest->start, n};
 	*rest = skip(*rest, n);
-	while (part.len > 0 && (part.start[part.len - 1] == '.' || part.start[part.len - 1] == ' '))
+	while (part.len > 0 && part.start[part.len - 1] == '.')
 		part.len--;
 	return part;
 }

@@ -35,7 +35,7 @@ struct fes_bls {
  * keys and values do not matter. initrd, devicetree-overlay and extra can be read as several paths.
  *
  * Paths are normalised: they begin with one '/', '\' counts as '/', there is one between two parts and
- * none at the end; parts lose dots and blanks at their end, as names on FAT do. One with "." or "..",
+ * none at the end; parts lose dots at their end, as names on FAT do. One with "." or "..",
  * with a part that is too long or a character that FAT cannot hold, with a '/' at its end, or without
  * any part, is none.
  *
