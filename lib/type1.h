@@ -45,7 +45,7 @@ int fes_type1_line_complete(struct fes_volume *volume, const struct fes_bls_line
 /*
  * The first line of @entry that is not complete: 1 and *@ret, 0 when there is none, or a negative errno.
  * An entry that names no kernel, UKI or EFI program at all (keys linux, uki, efi) cannot be booted
- * either: 1 and NULL. One that is not read counts as complete.
+ * either: 1 and NULL; but one with a URL can. One that is not read counts as complete.
  */
 int fes_type1_find_missing(struct fes_volume *volume, const struct fes_type1 *entry,
 	const struct fes_bls_line **ret);

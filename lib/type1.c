@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <config.h>
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/type1.h"
+
+static bool is_directory(const struct fat_entry *entry)
+{
+	return (entry->attributes & FAT_ATTR_DIRECTORY) != 0;
+}
+
+/* Look @path up: 1 and the entry, 0 when there is none, or a negative errno. */
+static int find(struct fes_volume *volume, const char *path, struct fat_entry *ret)
+{
+	int r = fat_lookup(volume->fat, path, ret);
+
+	if (r == -ENOENT || r == -ENOTDIR)
+		return 0;
+	return r < 0 ? r : 1;
+}
+
+/* ---- reading ---- */
+
+struct reader {
+	struct fes_volume *volume;
+	char *dir_path;
+	uint64_t total; /* bytes of entries read so far */
+	struct fes_type1s entries;
+};
+
+static int parse_file(struct reader *reader, const struct fat_entry *entry, struct fes_type1 *type1)
+{
+	size_t room = ((size_t)entry->size / 4096 + 1) * 4096; /* whole sectors of any size */
+	struct fat_file *file;
+	char *text;
+	int64_t n;
+	int r;
+
+	r = fat_file_open(reader->volume->fat, entry->first_cluster, entry->size, type1->path, &file);
+	if (r < 0)
+		return r;
+	text = blkdev_buffer_new(room);
+	n = text ? fat_file_read(file, text, room) : -ENOMEM;
+	r = n < 0 ? (int)n : fes_bls_parse(text, (size_t)n, &type1->bls);
+	free(text);
+	fat_file_close(file);
+	return r;
+}
+
+static int fill(struct reader *reader, const struct fat_entry *entry, struct fes_type1 *type1)
+{
+	if (asprintf(&type1->path, "%s/%s", reader->dir_path, entry->name) < 0) {
+		type1->path = NULL;
+		return -ENOMEM;
+	}
+	type1->name = type1->path + strlen(reader->dir_path) + 1;
+	type1->unread = entry->size > FES_TYPE1_MAX ||
+		reader->total + entry->size > FES_TYPE1_TOTAL_MAX;
+	if (type1->unread)
+		return 0;
+	reader->total += entry->size;
+	return parse_file(reader, entry, type1);
+}
+
+/* Room for one more entry: the array doubles. */
+static int make_room(struct fes_type1s *entries)
+{
+	struct fes_type1 *list;
+
+	if (entries->n & (entries->n - 1))
+		return 0;
+	list = reallocarray(entries->list, entries->n ? entries->n * 2 : 1, sizeof *list);
+	if (!list)
+		return -ENOMEM;
+	entries->list = list;
+	return 0;
+}
+
+static int add(struct reader *reader, const struct fat_entry *entry)
+{
+	struct fes_type1 *type1;
+	int r = make_room(&reader->entries);
+
+	if (r < 0)
+		return r;
+	type1 = &reader->entries.list[reader->entries.n++];
+	*type1 = (struct fes_type1){0};
+	return fill(reader, entry, type1);
+}
+
+static int read_dir(struct reader *reader, uint32_t first_cluster)
+{
+	struct fat_entry entry;
+	struct fat_dir *dir;
+	int r = fat_dir_open(reader->volume->fat, first_cluster, reader->dir_path, &dir);
+
+	if (r < 0)
+		return r;
+	while (r == 0 && fat_dir_next(dir, &entry) > 0)
+		if (!is_directory(&entry) && fes_bls_is_entry_name(entry.name))
+			r = add(reader, &entry);
+	fat_dir_close(dir);
+	return r;
+}
+
+/* Find /loader/entries, and how both names are written there. Returns 1, 0 or a negative errno. */
+static int find_dir(struct reader *reader, uint32_t *ret)
+{
+	struct fat_entry loader, entries;
+	int r = find(reader->volume, "/loader", &loader);
+
+	if (r > 0)
+		r = find(reader->volume, "/loader/entries", &entries);
+	if (r <= 0)
+		return r;
+	if (!is_directory(&entries) || entries.first_cluster == 0)
+		return 0;
+	if (asprintf(&reader->dir_path, "/%s/%s", loader.name, entries.name) < 0) {
+		reader->dir_path = NULL;
+		return -ENOMEM;
+	}
+	*ret = entries.first_cluster;
+	return 1;
+}
+
+static int compare_paths(const void *a, const void *b)
+{
+	const struct fes_type1 *first = a, *second = b;
+
+	return strcmp(first->path, second->path);
+}
+
+int fes_type1s_read(struct fes_volume *volume, struct fes_type1s *ret)
+{
+	struct reader reader = {.volume = volume};
+	uint32_t first_cluster;
+	int r = find_dir(&reader, &first_cluster);
+
+	if (r > 0)
+		r = read_dir(&reader, first_cluster);
+	free(reader.dir_path);
+	if (r < 0) {
+		fes_type1s_done(&reader.entries);
+		return r;
+	}
+	if (reader.entries.n > 1)
+		qsort(reader.entries.list, reader.entries.n, sizeof *reader.entries.list, compare_paths);
+	*ret = reader.entries;
+	return 0;
+}
+
+void fes_type1s_done(struct fes_type1s *entries)
+{
+	for (size_t i = 0; i < entries->n; i++) {
+		free(entries->list[i].path);
+		fes_bls_done(&entries->list[i].bls);
+	}
+	free(entries->list);
+	*entries = (struct fes_type1s){0};
+}
+
+/* ---- are the files there ---- */
+
+int fes_volume_has_file(struct fes_volume *volume, const char *path)
+{
+	struct fat_entry entry;
+	int r = find(volume, path, &entry);
+
+	return r > 0 ? !is_directory(&entry) : r;
+}
+
+int fes_type1_line_complete(struct fes_volume *volume, const struct fes_bls_line *line)
+{
+	int r = line->whole ? fes_volume_has_file(volume, line->whole) : 0;
+
+	if (r != 0 || line->n_parts == 0)
+		return r;
+	for (size_t i = 0; i < line->n_parts; i++) {
+		r = fes_volume_has_file(volume, line->parts[i]);
+		if (r <= 0)
+			return r;
+	}
+	return 1;
+}
+
+static bool is_program(const struct fes_bls_line *line)
+{
+	return strcmp(line->key, "linux") == 0 || strcmp(line->key, "uki") == 0 ||
+		strcmp(line->key, "efi") == 0;
+}
+
+int fes_type1_find_missing(struct fes_volume *volume, const struct fes_type1 *entry,
+	const struct fes_bls_line **ret)
+{
+	bool bootable = entry->unread || entry->bls.has_url;
+
+	for (size_t i = 0; i < entry->bls.n_lines; i++) {
+		const struct fes_bls_line *line = &entry->bls.lines[i];
+		int r = fes_type1_line_complete(volume, line);
+
+		if (r < 0)
+			return r;
+		if (r == 0) {
+			*ret = line;
+			return 1;
+		}
+		bootable = bootable || is_program(line);
+	}
+	if (bootable)
+		return 0;
+	*ret = NULL;
+	return 1;
+}
