@@ -16,10 +16,11 @@ enum { FES_LOADER_MAX = 16 * 1024 * 1024 }; /* bytes; what is larger is OTHER, u
 
 /*
  * Look into an EFI program. systemd-boot says "#### LoaderInfo: systemd-boot VERSION ####" (its stub
- * says systemd-stub), shim "UEFI SHIM\n$Version" or, in its SBAT table, a line beginning "shim,". The whole is searched, as
- * bootctl 252 does; it need not be a sound PE file.
+ * says systemd-stub), shim "UEFI SHIM\n$Version: VERSION $" or, in its SBAT table, a line that begins
+ * with "shim,", a number and a comma. The whole is searched, as bootctl 252 does, and the first LoaderInfo
+ * decides; it need not be a sound PE file.
  *
- * @version (may be NULL) gets "systemd-boot 252.39-1" and the like, "" when unknown.
+ * @version (may be NULL) gets "systemd-boot 252.39-1", "shim 15.8" and the like, "" when unknown.
  */
 enum fes_loader_kind fes_loader_identify(const void *bytes, size_t len, char *version,
 	size_t version_len);
@@ -32,6 +33,7 @@ int fes_loader_find(struct fes_volume *volume, const char *path, enum fes_loader
 
 /*
  * Whether @name is what firmware starts from /EFI/BOOT, for whichever machine: BOOTX64.EFI, BOOTAA64.EFI
- * and so on (UEFI Specification 2.10, section 3.5.1.1), in any case. (Not "BOOT.EFI".)
+ * and the others that UEFI Specification 2.10, section 3.5.1.1, lists, in any case. (Not "BOOT.EFI",
+ * "BOOTMGFW.EFI" and what else there may be.)
  */
 bool fes_loader_is_default_name(const char *name);

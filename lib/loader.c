@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <config.h>
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/loader.h"
+
+/* What a program is called by the loader's makers, in their own files. */
+static const char systemd_start[] = "#### LoaderInfo: "; /* systemd, src/boot/boot.c */
+static const char systemd_end[] = " ####";
+static const char systemd_product[] = "systemd-boot ";
+static const char shim_start[] = "UEFI SHIM\n$Version"; /* shim, version.c.in */
+static const char shim_end[] = " $";
+static const char shim_component[] = "\nshim,"; /* shim, data/sbat.csv */
+
+enum { VERSION_MAX = 128 }; /* bytes; what is longer is no version */
+
+struct span {
+	const char *start; /* NULL: not found */
+	size_t len;
+};
+
+/* From behind the first @text in @span on. */
+static struct span find(struct span span, const char *text)
+{
+	const char *at = memmem(span.start, span.len, text, strlen(text));
+	size_t passed;
+
+	if (!at)
+		return (struct span){0};
+	at += strlen(text);
+	passed = (size_t)(at - span.start);
+	return (struct span){at, span.len - passed};
+}
+
+/* What stands in front of @end, if that is near and can be shown. */
+static struct span cut(struct span span, const char *end)
+{
+	struct span near = {span.start, span.len < VERSION_MAX ? span.len : VERSION_MAX};
+	struct span behind = find(near, end);
+
+	if (!behind.start)
+		return (struct span){0};
+	span.len = near.len - behind.len - strlen(end);
+	for (size_t i = 0; i < span.len; i++)
+		if (span.start[i] < ' ' || span.start[i] > '~')
+			return (struct span){0};
+	return span;
+}
+
+static bool begins_with(struct span span, const char *text)
+{
+	return span.len >= strlen(text) && memcmp(span.start, text, strlen(text)) == 0;
+}
+
+/*
+ * A line of an SBAT table, "shim,4,UEFI shim,shim,1,https://..." (shim, SBAT.md), not one of the list of
+ * what is revoked, "shim,2", which other programs carry along.
+ */
+static bool has_shim_component(struct span program)
+{
+	struct span rest = program;
+
+	while ((rest = find(rest, shim_component)).start) {
+		size_t n = 0;
+
+		while (n < rest.len && rest.start[n] >= '0' && rest.start[n] <= '9')
+			n++;
+		if (n > 0 && n < rest.len && rest.start[n] == ',')
+			return true;
+	}
+	return false;
+}
+
+static void set_version(char *version, size_t len, const char *prefix, struct span text)
+{
+	if (version && len > 0)
+		(void)snprintf(version, len, "%s%.*s", prefix, (int)text.len,
+			text.start ? text.start : "");
+}
+
+enum fes_loader_kind fes_loader_identify(const void *bytes, size_t len, char *version,
+	size_t version_len)
+{
+	struct span program = {bytes, len}, text;
+
+	set_version(version, version_len, "", (struct span){0});
+	if (len == 0)
+		return FES_LOADER_OTHER;
+	text = find(program, systemd_start);
+	if (text.start) {
+		text = cut(text, systemd_end);
+		if (!text.start || !begins_with(text, systemd_product))
+			return FES_LOADER_OTHER;
+		set_version(version, version_len, "", text);
+		return FES_LOADER_SYSTEMD_BOOT;
+	}
+	text = find(program, shim_start);
+	if (!text.start)
+		return has_shim_component(program) ? FES_LOADER_SHIM : FES_LOADER_OTHER;
+	if (begins_with(text, ": "))
+		text = cut((struct span){text.start + 2, text.len - 2}, shim_end);
+	else
+		text = (struct span){0};
+	if (text.start)
+		set_version(version, version_len, "shim ", text);
+	return FES_LOADER_SHIM;
+}
+
+/* ---- on a volume ---- */
+
+static int identify_file(struct fes_volume *volume, const char *path, const struct fat_entry *entry,
+	enum fes_loader_kind *ret, char *version, size_t version_len)
+{
+	size_t room = ((size_t)entry->size / 4096 + 1) * 4096; /* whole sectors of any size */
+	struct fat_file *file;
+	void *bytes;
+	int64_t n;
+	int r;
+
+	r = fat_file_open(volume->fat, entry->first_cluster, entry->size, path, &file);
+	if (r < 0)
+		return r;
+	bytes = blkdev_buffer_new(room);
+	n = bytes ? fat_file_read(file, bytes, room) : -ENOMEM;
+	if (n >= 0)
+		*ret = fes_loader_identify(bytes, (size_t)n, version, version_len);
+	free(bytes);
+	fat_file_close(file);
+	return n < 0 ? (int)n : 0;
+}
+
+int fes_loader_find(struct fes_volume *volume, const char *path, enum fes_loader_kind *ret,
+	char *version, size_t version_len)
+{
+	struct fat_entry entry;
+	int r = fat_lookup(volume->fat, path, &entry);
+	bool missing = r == -ENOENT || r == -ENOTDIR;
+
+	if (r < 0 && !missing)
+		return r;
+	if (!missing && !(entry.attributes & FAT_ATTR_DIRECTORY) && entry.size <= FES_LOADER_MAX)
+		return identify_file(volume, path, &entry, ret, version, version_len);
+	set_version(version, version_len, "", (struct span){0});
+	*ret = missing ? FES_LOADER_NONE : FES_LOADER_OTHER;
+	return 0;
+}
+
+bool fes_loader_is_default_name(const char *name)
+{
+	static const char *const names[] = {
+		"BOOTIA32.EFI",
+		"BOOTX64.EFI",
+		"BOOTIA64.EFI",
+		"BOOTARM.EFI",
+		"BOOTAA64.EFI",
+		"BOOTRISCV32.EFI",
+		"BOOTRISCV64.EFI",
+		"BOOTRISCV128.EFI",
+		"BOOTLOONGARCH32.EFI",
+		"BOOTLOONGARCH64.EFI",
+	};
+
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+		if (fat_name_equal(name, names[i]))
+			return true;
+	return false;
+}
