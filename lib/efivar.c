@@ -19,13 +19,12 @@
  * A file of efivarfs is four bytes of attributes and the variable's value, here UTF-16LE with a NUL
  * at its end, which some loaders leave out. Name and vendor: systemd, "Boot Loader Interface".
  */
-#define LOADER_PARTUUID \
-	"/sys/firmware/efi/efivars/LoaderDevicePartUUID-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f"
+#define EFIVARS "/sys/firmware/efi/efivars"
+#define LOADER_VENDOR "4a67b082-0a4c-41cf-b6c7-440b29bb8c4f"
 
 enum {
 	ATTRIBUTES_LEN = 4, /* bytes */
-	UUID_UNITS = 36,    /* UTF-16 units, without the NUL */
-	READ_MAX = 512,     /* bytes; a value that is longer is no UUID */
+	READ_MAX = 1024,    /* bytes; a value that is longer is neither a UUID nor a name */
 };
 
 /*
@@ -67,40 +66,74 @@ static ssize_t read_variable(const char *path, uint8_t buf[READ_MAX])
 	return n;
 }
 
-/* What follows a NUL counts no more. */
-static int decode_uuid(const uint8_t *value, size_t len, char ret[FES_UUID_MAX])
+/*
+ * The text of variable @name, with the attributes cut off. Returns how many bytes there are in @buf,
+ * which has READ_MAX, or a negative errno.
+ */
+static ssize_t read_text(const char *root, const char *name, uint8_t *buf)
 {
-	char text[FES_UUID_MAX] = "";
+	char path[PATH_MAX];
+	ssize_t n;
 
-	for (size_t i = 0; 2 * i + 1 < len; i++) {
-		unsigned unit = value[2 * i] | (unsigned)value[2 * i + 1] << 8;
+	(void)snprintf(path, sizeof path, "%s" EFIVARS "/%s-" LOADER_VENDOR, root, name);
+	n = read_variable(path, buf);
+	if (n < 0)
+		return n;
+	/* A variable that was created but never written; a real one has its attributes. */
+	if (n == 0)
+		return -ENOENT;
+	if (n < ATTRIBUTES_LEN || n == READ_MAX)
+		return -EBADMSG;
+	memmove(buf, buf + ATTRIBUTES_LEN, (size_t)n - ATTRIBUTES_LEN);
+	return n - ATTRIBUTES_LEN;
+}
+
+/* What follows a NUL counts no more. What is not ASCII is -EBADMSG, and so is what does not fit. */
+static int decode_text(const uint8_t *value, size_t len, char *ret, size_t room)
+{
+	size_t n = 0;
+
+	for (; 2 * n + 1 < len; n++) {
+		unsigned unit = value[2 * n] | (unsigned)value[2 * n + 1] << 8;
 
 		if (unit == 0)
 			break;
-		if (unit > 0x7f || i == UUID_UNITS)
+		if (unit > 0x7f || n + 1 >= room)
 			return -EBADMSG;
-		text[i] = (char)tolower((int)unit);
+		ret[n] = (char)tolower((int)unit);
 	}
+	ret[n] = '\0';
+	return 0;
+}
+
+static int read_variable_text(const char *root, const char *name, char *ret, size_t room)
+{
+	uint8_t bytes[READ_MAX] = {0};
+	ssize_t n = read_text(root, name, bytes);
+
+	return n < 0 ? (int)n : decode_text(bytes, (size_t)n, ret, room);
+}
+
+int fes_efivar_loader_partuuid(const char *root, char ret[FES_UUID_MAX])
+{
+	char text[FES_UUID_MAX];
+	int r = read_variable_text(root, "LoaderDevicePartUUID", text, sizeof text);
+
+	if (r < 0)
+		return r;
 	if (!fes_list_is_uuid(text))
 		return -EBADMSG;
 	memcpy(ret, text, sizeof text);
 	return 0;
 }
 
-int fes_efivar_loader_partuuid(const char *root, char ret[FES_UUID_MAX])
+int fes_efivar_loader_entry(const char *root, char ret[FES_ENTRY_ID_MAX])
 {
-	uint8_t bytes[READ_MAX] = {0};
-	char path[PATH_MAX];
-	ssize_t n;
+	char text[FES_ENTRY_ID_MAX];
+	int r = read_variable_text(root, "LoaderEntrySelected", text, sizeof text);
 
-	(void)snprintf(path, sizeof path, "%s%s", root, LOADER_PARTUUID);
-	n = read_variable(path, bytes);
-	if (n < 0)
-		return (int)n;
-	/* A variable that was created but never written; a real one has its attributes. */
-	if (n == 0)
-		return -ENOENT;
-	if (n < ATTRIBUTES_LEN || n == READ_MAX)
-		return -EBADMSG;
-	return decode_uuid(bytes + ATTRIBUTES_LEN, (size_t)n - ATTRIBUTES_LEN, ret);
+	if (r < 0)
+		return r;
+	memcpy(ret, text, sizeof text);
+	return 0;
 }

@@ -5,7 +5,10 @@
 
 #include <stddef.h>
 
-enum { FES_UUID_MAX = 37 }; /* bytes of a GUID as text, with its NUL */
+enum {
+	FES_UUID_MAX = 37,      /* bytes of a GUID as text, with its NUL */
+	FES_ENTRY_ID_MAX = 256, /* of the name of an entry */
+};
 
 /*
  * The UUID of the partition that firmware started the boot loader from (variable
@@ -19,3 +22,9 @@ enum { FES_UUID_MAX = 37 }; /* bytes of a GUID as text, with its NUL */
  *   -EACCES, -EIO, ... as open(2) and read(2)
  */
 int fes_efivar_loader_partuuid(const char *root, char ret[FES_UUID_MAX]);
+
+/*
+ * The file name of the entry or image that was booted (variable LoaderEntrySelected), in lower case;
+ * older versions leave its counter in. Errors as above; a name that is not ASCII is -EBADMSG.
+ */
+int fes_efivar_loader_entry(const char *root, char ret[FES_ENTRY_ID_MAX]);

@@ -14,6 +14,7 @@
 #include "tests/scratch.h"
 
 #define PATH "/sys/firmware/efi/efivars/LoaderDevicePartUUID-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f"
+#define ENTRY_PATH "/sys/firmware/efi/efivars/LoaderEntrySelected-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f"
 #define UUID "3f2504e0-4f89-41d3-9a0c-0305e82c3301"
 #define UUID_UPPER "3F2504E0-4F89-41D3-9A0C-0305E82C3301"
 
@@ -140,6 +141,38 @@ START_TEST(test_a_variable_without_all_attributes_is_refused)
 }
 END_TEST
 
+static void write_entry(const char *text)
+{
+	unsigned char bytes[1024] = {0x06, 0, 0, 0};
+
+	for (size_t i = 0; text[i]; i++)
+		bytes[4 + 2 * i] = (unsigned char)text[i];
+	scratch_write(&root, ENTRY_PATH, bytes, 4 + 2 * strlen(text) + 2);
+}
+
+START_TEST(test_the_booted_entry_is_read_in_lower_case)
+{
+	char entry[FES_ENTRY_ID_MAX];
+
+	write_entry("Debian-6.1.conf");
+	ck_assert_int_eq(fes_efivar_loader_entry(root.path, entry), 0);
+	ck_assert_str_eq(entry, "debian-6.1.conf");
+}
+END_TEST
+
+START_TEST(test_a_booted_entry_that_is_unknown_or_too_long_is_told)
+{
+	char entry[FES_ENTRY_ID_MAX] = "untouched", longer[FES_ENTRY_ID_MAX + 1];
+
+	ck_assert_int_eq(fes_efivar_loader_entry(root.path, entry), -ENOENT);
+	memset(longer, 'a', sizeof longer - 1);
+	longer[sizeof longer - 1] = '\0';
+	write_entry(longer);
+	ck_assert_int_eq(fes_efivar_loader_entry(root.path, entry), -EBADMSG);
+	ck_assert_str_eq(entry, "untouched");
+}
+END_TEST
+
 START_TEST(test_what_is_no_uuid_is_refused)
 {
 	static const char *const wrong[] = {"", "x", "{" UUID "}", UUID "0", " " UUID, UUID " ",
@@ -154,7 +187,7 @@ START_TEST(test_what_is_no_uuid_is_refused)
 	longer[sizeof longer - 1] = '\0';
 	write_variable(longer, 2);
 	expect_error(-EBADMSG);
-	write_variable(UUID, 900);
+	write_variable(UUID, 1200);
 	expect_error(-EBADMSG);
 }
 END_TEST
@@ -232,6 +265,8 @@ int main(void)
 		test_no_variable_is_not_there,
 		test_a_variable_of_no_bytes_is_not_there,
 		test_a_variable_without_all_attributes_is_refused,
+		test_the_booted_entry_is_read_in_lower_case,
+		test_a_booted_entry_that_is_unknown_or_too_long_is_told,
 		test_what_is_no_uuid_is_refused,
 		test_other_encodings_are_refused,
 		test_only_ascii_is_taken,
