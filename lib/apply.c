@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/bls.h"
 #include "lib/internal.h"
 #include "lib/source.h"
 
@@ -184,11 +185,25 @@ static int refuse_case(const struct fes_transaction *t, const struct fes_site *s
 
 static int rename_entry(struct fes_transaction *t, const struct fes_site *site);
 
-/* FAT cannot hold two names that differ only in case: then the old one goes first. */
+static bool is_same_thing(const struct fes_node *p, const struct fes_node *m)
+{
+	char ours[FAT_NAME_MAX], theirs[FAT_NAME_MAX];
+
+	if (!fes_node_is_choice(p))
+		return fat_name_equal(p->name, m->name);
+	(void)fes_bls_identity(p->name, ours);
+	(void)fes_bls_identity(m->name, theirs);
+	return strcmp(ours, theirs) == 0;
+}
+
+/*
+ * FAT cannot hold two names that differ only in case, and a boot loader shall not find two that differ
+ * only in a counter: then the old one goes first.
+ */
 static int copy_renamed(struct fes_transaction *t, const struct fes_site *site)
 {
 	struct fat_place old = place_of(site->m->parent, site->m), dir = place_of(site->m->parent, NULL);
-	bool clash = fat_name_equal(site->p->name, site->m->name);
+	bool clash = is_same_thing(site->p, site->m);
 	struct fat_item *item;
 	int r;
 
@@ -309,19 +324,19 @@ static int report_too_small(const struct fes_apply *apply, struct fat_space spac
 }
 
 /* Too little room: would removing first help? */
-static int find_room(const struct fes_apply *apply, struct fat_space space, bool *ret_short)
+static int find_room(const struct fes_apply *apply, struct fat_space space, uint64_t *ret_lacking)
 {
+	uint64_t lacking = space.needed - space.free, removable;
 	struct fes_removals removals;
-	uint64_t removable;
-	int r = fes_removals_find(apply->plan, &removals);
+	int r = fes_removals_find(apply->plan, apply->running, lacking, &removals);
 
 	if (r < 0)
 		return r;
 	removable = removals.bytes;
 	fes_removals_done(&removals);
-	if (!ret_short || removable == 0 || space.needed > space.free + removable)
+	if (!ret_lacking || removable < lacking)
 		return report_too_small(apply, space, removable);
-	*ret_short = true;
+	*ret_lacking = lacking;
 	return -ENOSPC;
 }
 
@@ -338,7 +353,7 @@ static int build_sites(struct fes_transaction *t)
 	return r;
 }
 
-static int lay_out(const struct fes_apply *apply, enum copying copying, bool *ret_short,
+static int lay_out(const struct fes_apply *apply, enum copying copying, uint64_t *ret_lacking,
 	struct fes_transaction **ret)
 {
 	struct fat_space space = {0};
@@ -351,7 +366,7 @@ static int lay_out(const struct fes_apply *apply, enum copying copying, bool *re
 	if (r == 0)
 		r = fat_txn_layout(t->txn, &space);
 	if (r == -ENOSPC && space.needed > space.free)
-		r = find_room(apply, space, ret_short);
+		r = find_room(apply, space, ret_lacking);
 	if (r < 0) {
 		fes_transaction_free(t);
 		return r;
@@ -360,17 +375,17 @@ static int lay_out(const struct fes_apply *apply, enum copying copying, bool *re
 	return 0;
 }
 
-int fes_transaction_new(const struct fes_apply *apply, bool *ret_short,
+int fes_transaction_new(const struct fes_apply *apply, uint64_t *ret_lacking,
 	struct fes_transaction **ret)
 {
 	int r;
 
-	if (ret_short)
-		*ret_short = false;
-	r = lay_out(apply, COPY_NOTHING, ret_short, ret);
+	if (ret_lacking)
+		*ret_lacking = 0;
+	r = lay_out(apply, COPY_NOTHING, ret_lacking, ret);
 	if (r == -EXDEV)
-		r = lay_out(apply, COPY_RENAMED, ret_short, ret);
-	return r == -EXDEV ? lay_out(apply, COPY_ALL, ret_short, ret) : r;
+		r = lay_out(apply, COPY_RENAMED, ret_lacking, ret);
+	return r == -EXDEV ? lay_out(apply, COPY_ALL, ret_lacking, ret) : r;
 }
 
 /* What is copied is read twice: see lib/source.c. The digester runs ahead of the copying. */
@@ -418,7 +433,8 @@ static int remove_nodes(struct fes_transaction *t, const struct fes_removals *re
  * Entries are taken out where they stand: a new version of their directory would need room, and
  * there may be none at all.
  */
-int fes_transaction_new_removals(const struct fes_apply *apply, struct fes_transaction **ret)
+int fes_transaction_new_removals(const struct fes_apply *apply, uint64_t wanted,
+	struct fes_transaction **ret)
 {
 	struct fes_removals removals;
 	struct fes_transaction *t;
@@ -427,7 +443,7 @@ int fes_transaction_new_removals(const struct fes_apply *apply, struct fes_trans
 
 	if (r < 0)
 		return r;
-	r = fes_removals_find(apply->plan, &removals);
+	r = fes_removals_find(apply->plan, apply->running, wanted, &removals);
 	if (r == 0) {
 		r = remove_nodes(t, &removals);
 		fes_removals_done(&removals);

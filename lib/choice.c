@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <config.h>
 
+#include <errno.h>
+#include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
+#include "lib/bls.h"
 #include "lib/internal.h"
 
 /*
@@ -12,31 +14,31 @@
  * config_load_type1_entries(), config_load_type2_entries()).
  */
 
-static bool is_ending(const char *name, const char *ending)
-{
-	const char *dot = strrchr(name, '.');
-
-	return dot && fat_name_equal(dot, ending);
-}
-
-/* Names that begin so are passed over, in any case. */
-static bool is_hidden(const char *name)
-{
-	return name[0] == '.' || strncasecmp(name, "auto-", 5) == 0;
-}
-
 static bool is_in(const struct fes_node *node, const char *dir)
 {
 	return node->parent && fat_name_equal(node->parent->path, dir);
 }
 
+static bool stands_as_entry(const struct fes_node *node)
+{
+	return !node->directory && fes_bls_is_entry_name(node->name) &&
+		is_in(node, "/loader/entries");
+}
+
+bool fes_node_stands_as_choice(const struct fes_node *node)
+{
+	return stands_as_entry(node) || (!node->directory && fes_bls_is_image_name(node->name) &&
+		is_in(node, "/EFI/Linux"));
+}
+
+bool fes_node_is_entry(const struct fes_node *node)
+{
+	return node->role == FES_MANAGED && stands_as_entry(node);
+}
+
 bool fes_node_is_choice(const struct fes_node *node)
 {
-	if (node->directory || node->role != FES_MANAGED || is_hidden(node->name))
-		return false;
-	if (is_ending(node->name, ".efi"))
-		return is_in(node, "/EFI/Linux");
-	return is_ending(node->name, ".conf") && is_in(node, "/loader/entries");
+	return node->role == FES_MANAGED && fes_node_stands_as_choice(node);
 }
 
 /* "x.efi.extra.d" has what the image "x.efi" takes along (systemd-stub(7)). */
@@ -54,4 +56,64 @@ bool fes_tree_has_choice(const struct fes_tree *tree)
 		if (fes_node_is_choice(tree->nodes[i]))
 			return true;
 	return false;
+}
+
+/* ---- one identity, one name ---- */
+
+struct named {
+	struct fes_node *node;
+	char *identity;
+	bool counted;
+};
+
+/* The one that stays comes first. */
+static int by_identity(const void *a, const void *b)
+{
+	const struct named *na = a, *nb = b;
+	int order = strcmp(na->identity, nb->identity);
+
+	if (order == 0 && na->node->parent != nb->node->parent)
+		return na->node->parent->id < nb->node->parent->id ? -1 : 1;
+	if (order == 0 && na->counted != nb->counted)
+		return na->counted ? 1 : -1;
+	return order != 0 ? order : strcmp(na->node->key, nb->node->key);
+}
+
+static int list_choices(const struct fes_tree *tree, struct named *list, size_t *n)
+{
+	for (size_t i = 0; i < tree->n_nodes; i++) {
+		struct fes_node *node = tree->nodes[i];
+		char identity[FAT_NAME_MAX];
+
+		if (!fes_node_is_choice(node))
+			continue;
+		list[*n].node = node;
+		list[*n].counted = fes_bls_identity(node->name, identity);
+		list[*n].identity = strdup(identity);
+		if (!list[*n].identity)
+			return -ENOMEM;
+		(*n)++;
+	}
+	return 0;
+}
+
+int fes_tree_drop_doubles(struct fes_tree *tree)
+{
+	struct named *list = calloc(tree->n_nodes, sizeof *list);
+	size_t n = 0;
+	int r;
+
+	if (!list)
+		return -ENOMEM;
+	r = list_choices(tree, list, &n);
+	if (r == 0 && n > 0)
+		qsort(list, n, sizeof *list, by_identity);
+	for (size_t i = 1; r == 0 && i < n; i++)
+		if (list[i].node->parent == list[i - 1].node->parent &&
+			strcmp(list[i].identity, list[i - 1].identity) == 0)
+			list[i].node->role = FES_FOREIGN;
+	for (size_t i = 0; i < n; i++)
+		free(list[i].identity);
+	free(list);
+	return r;
 }

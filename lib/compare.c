@@ -3,7 +3,9 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
+#include "lib/bls.h"
 #include "lib/internal.h"
 
 /*
@@ -49,6 +51,32 @@ static struct fes_comparison *new_comparison(const struct fes_tree *primary,
 	return NULL;
 }
 
+/* A choice of @dir, of the mirror, with the identity of the primary's @p, that no other name claims. */
+static struct fes_node *find_identity(const struct fes_node *p, const struct fes_node *dir)
+{
+	char wanted[FAT_NAME_MAX], identity[FAT_NAME_MAX];
+
+	(void)fes_bls_identity(p->name, wanted);
+	for (size_t i = 0; i < dir->n_children; i++) {
+		struct fes_node *m = dir->children[i];
+
+		if (!fes_node_is_choice(m) || fes_node_child(p->parent, m))
+			continue;
+		(void)fes_bls_identity(m->name, identity);
+		if (strcmp(identity, wanted) == 0)
+			return m;
+	}
+	return NULL;
+}
+
+/* Entries and images keep their identity when a counter in their names changes. */
+static struct fes_node *find_twin(const struct fes_node *p, const struct fes_node *dir)
+{
+	struct fes_node *m = fes_node_child(dir, p);
+
+	return m || !fes_node_is_choice(p) ? m : find_identity(p, dir);
+}
+
 /*
  * Names pair without case: FAT cannot hold two that differ in nothing else. Whether they have to
  * be the same to the letter is for the plan to say.
@@ -61,7 +89,7 @@ static void pair(struct fes_comparison *c, struct fes_node *p, struct fes_node *
 		return;
 	for (size_t i = 0; i < p->n_children; i++) {
 		struct fes_node *pc = p->children[i];
-		struct fes_node *mc = fes_node_child(m, pc);
+		struct fes_node *mc = find_twin(pc, m);
 
 		if (mc && pc->role != FES_FOREIGN && mc->role != FES_FOREIGN)
 			pair(c, pc, mc);

@@ -163,7 +163,10 @@ bool fes_path_is_valid(const char *path);
 int fes_managed_add(struct fes_managed *managed, const char *path);
 int fes_managed_exclude(struct fes_managed *managed, const char *path);
 
-/* What @path ("/EFI/Linux/x.efi") is. Case does not matter. */
+/* Whether @path is excluded, or private. */
+bool fes_managed_is_left_alone(const struct fes_managed *managed, const char *path);
+
+/* What @path ("/EFI/Linux/x.efi") is, as far as that does not depend on the volume. Case does not matter. */
 enum fes_role fes_managed_role(const struct fes_managed *managed, const char *path);
 
 /* Whether @path is or lies below @above, without case. */
@@ -196,9 +199,12 @@ struct fes_node {
 	uint8_t *slots;         /* the entry set as on disk */
 };
 
+struct fes_needs;
+
 /* The managed part of a volume, with what is foreign inside managed directories. */
 struct fes_tree {
 	struct fes_volume *volume; /* borrowed */
+	struct fes_needs *needs;   /* what is managed there beside; owned, NULL in a copy */
 	struct fes_node *root;
 	struct fes_node **nodes;
 	size_t n_nodes;
@@ -206,12 +212,27 @@ struct fes_tree {
 };
 
 /*
- * Read the tree of @volume. Returns 0, -EUCLEAN (nested too deep; reported), -ENOMEM or a device
- * error.
+ * Read the tree of @volume, a primary. Of two entries or images of one identity
+ * (fes_bls_identity()) only one is managed: the one without a counter, or else the first.
+ * Returns 0, -EUCLEAN (nested too deep; reported), -ENOMEM or a device error.
  */
 int fes_tree_read(struct fes_volume *volume, const struct fes_managed *managed,
 	struct fes_tree **ret);
+
+/* The same of a mirror of @primary: see fes_needs_find_mirror(). */
+int fes_tree_read_mirror(struct fes_volume *volume, const struct fes_managed *managed,
+	const struct fes_tree *primary, bool force, struct fes_tree **ret);
+
+/*
+ * The tree of a primary as a mirror shall have it: without what the mirror's needs say is to be kept
+ * there. Node ids are the same. @primary has to outlive it. 0 or -ENOMEM.
+ */
+int fes_tree_copy_for(const struct fes_tree *primary, const struct fes_needs *mirror,
+	struct fes_tree **ret);
 void fes_tree_free(struct fes_tree *tree);
+
+/* What stands at @path, without case, or NULL. */
+struct fes_node *fes_tree_find(const struct fes_tree *tree, const char *path);
 
 /* The child that FAT takes for @like's namesake: without case. NULL when there is none. */
 struct fes_node *fes_node_child(const struct fes_node *dir, const struct fes_node *like);
@@ -365,29 +386,37 @@ int fes_plan_list_changes(struct fes_plan *plan);
 
 /* ---- reference.c ---- */
 
-/* The text of a mirror's loader entries, to tell what they may refer to. */
+/* What a mirror's type #1 entries refer to. */
 struct fes_references;
 
-/* @ignored [mirror id] (may be NULL): entries that do not count. */
-int fes_references_read(const struct fes_tree *mirror, const bool *ignored,
+/* @ignored [mirror id] (may be NULL): entries that do not count. 0 or -ENOMEM. */
+int fes_references_new(const struct fes_tree *mirror, const bool *ignored,
 	struct fes_references **ret);
 void fes_references_free(struct fes_references *references);
 
 /*
- * Whether some loader entry may need @node: its name, or that of a file below it, stands in one.
- * Errs on the side of yes.
+ * Whether some entry may need @node or what is below it. Errs on the side of yes: where an entry can
+ * be read in two ways, both count.
  */
 bool fes_references_has(const struct fes_references *references, const struct fes_node *node);
 
 /* ---- choice.c ---- */
 
-/* Whether @node is managed and a boot loader offers it as an entry. */
+/*
+ * Whether @node is managed and a boot loader offers it: a type #1 entry, or an image; whether it is one
+ * in its place, managed or not.
+ */
 bool fes_node_is_choice(const struct fes_node *node);
+bool fes_node_stands_as_choice(const struct fes_node *node);
+bool fes_node_is_entry(const struct fes_node *node); /* a choice of type #1 */
 
 /* Whether @node is a directory that belongs to an image which is a choice, now or formerly. */
 bool fes_node_is_companion(const struct fes_node *node);
 
 bool fes_tree_has_choice(const struct fes_tree *tree);
+
+/* Of choices with one identity have one managed only: see fes_tree_read(). 0 or -ENOMEM. */
+int fes_tree_drop_doubles(struct fes_tree *tree);
 
 /* ---- removals.c ---- */
 
@@ -402,8 +431,12 @@ struct fes_removals {
 	uint64_t bytes; /* that they free at least */
 };
 
-/* Returns 0, -ENOMEM or a device error. Free with fes_removals_done(). */
-int fes_removals_find(const struct fes_plan *plan, struct fes_removals *ret);
+/*
+ * To free @wanted bytes: what is running (@running: see struct fes_run) stays if that is enough. Returns
+ * 0, -ENOMEM or a device error. Free with fes_removals_done().
+ */
+int fes_removals_find(const struct fes_plan *plan, const char *running, uint64_t wanted,
+	struct fes_removals *ret);
 void fes_removals_done(struct fes_removals *removals);
 
 /* ---- apply.c ---- */
@@ -414,6 +447,7 @@ struct fes_apply {
 	const struct fes_plan *plan; /* outlives the transaction, and so does all that it refers to */
 	bool second_step; /* what the primary no longer has was removed before */
 	struct fes_digester *digester;
+	const char *running; /* see struct fes_run */
 	const struct fes_own_file *own; /* what the mirror gets beside: lib/own.h */
 	size_t n_own;
 	int (*poll)(void *userdata); /* see fat_txn_set_poll() */
@@ -426,14 +460,16 @@ struct fes_transaction;
 /*
  * Lay out a plan. Nothing is written.
  *
- * Returns 0, -ENOSPC (reported, unless @ret_short is set: too little room now, and removing first
- * what the primary no longer has would make enough), or an error that was reported.
+ * Returns 0, -ENOSPC (reported, unless *@ret_lacking, bytes, is more than 0: too little room now, and
+ * removing first what the primary no longer has would make enough; @ret_lacking may be NULL), or an error
+ * that was reported.
  */
-int fes_transaction_new(const struct fes_apply *apply, bool *ret_short,
+int fes_transaction_new(const struct fes_apply *apply, uint64_t *ret_lacking,
 	struct fes_transaction **ret);
 
-/* Lay out the plan's removals (fes_removals_find()) only, to make room. Errors as above. */
-int fes_transaction_new_removals(const struct fes_apply *apply, struct fes_transaction **ret);
+/* Lay out the plan's removals (fes_removals_find()) only, to free @wanted bytes. Errors as above. */
+int fes_transaction_new_removals(const struct fes_apply *apply, uint64_t wanted,
+	struct fes_transaction **ret);
 
 /* NULL is fine. What was committed stays. */
 void fes_transaction_free(struct fes_transaction *transaction);
@@ -556,6 +592,7 @@ struct fes_run {
 	struct fes_context *context;
 	struct fes_volume *primary;
 	const struct fes_tree *tree; /* the primary's */
+	const char *running; /* identity of the entry that was booted (LoaderEntrySelected); NULL: unknown */
 	const struct fes_managed *managed;
 	struct fes_digester *digester;
 	unsigned flags;

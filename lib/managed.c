@@ -149,9 +149,14 @@ static bool is_private(const char *path)
 	return false;
 }
 
+bool fes_managed_is_left_alone(const struct fes_managed *managed, const char *path)
+{
+	return within_any(path, managed->excluded, managed->n_excluded) || is_private(path);
+}
+
 enum fes_role fes_managed_role(const struct fes_managed *managed, const char *path)
 {
-	if (within_any(path, managed->excluded, managed->n_excluded) || is_private(path))
+	if (fes_managed_is_left_alone(managed, path))
 		return FES_FOREIGN;
 	if (within_any(path, managed->paths, managed->n_paths))
 		return FES_MANAGED;

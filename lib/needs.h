@@ -2,24 +2,80 @@
 #pragma once
 
 /*
- * What booting needs beside the managed directories, as found on a volume: the files that its entries
- * refer to, wherever they are, and the boot loader that firmware starts. Private to lib/.
+ * What booting needs beside the managed directories, as found on a volume: the files that its type #1
+ * entries refer to, wherever they are, and the boot loader that firmware starts by itself. Private to
+ * lib/.
  */
 
 #include "lib/internal.h"
 #include "lib/loader.h"
+#include "lib/paths.h"
 #include "lib/type1.h"
 
-/* Paths, folded, in strcmp() order, each once. */
-struct fes_paths {
-	char **list;
-	size_t n;
-	size_t room;
+#define FES_MIXIN_PATH "/loader/boot-secret-mixin"
+
+/* A boot loader in /EFI/BOOT that is managed. */
+struct fes_boot_loader {
+	char *path;
+	enum fes_loader_kind kind;
 };
 
 struct fes_needs {
-	struct fes_paths files;  /* managed if they are files */
-	struct fes_paths dirs;   /* managed whole: vendor directories of shim */
-	struct fes_paths above;  /* directories that lead to these: managed if they hold any, with what else is in them foreign */
-	struct fes_paths kept;   /* never managed on this volume, whatever else says so */
+	struct fes_type1s entries;
+	struct fes_boot_loader *loaders;
+	size_t n_loaders;
+	bool has_swtpm;
+	uint8_t mixin[64]; /* FES_MIXIN_PATH */
+	size_t mixin_len;  /* 0: none */
+
+	/* What follows from that. */
+	struct fes_paths files;   /* managed if they are files */
+	struct fes_paths dirs;    /* managed with all below: vendor directories of shim */
+	struct fes_paths leading; /* managed if they are directories; what else is in them is foreign */
+	struct fes_paths perhaps; /* the same, if something managed is in them */
+	struct fes_paths kept;    /* not managed, whatever else says so */
+
+	/* Of a mirror: why something is kept. */
+	const char *other_loader; /* the path, in the primary's needs; NULL: none */
+	bool other_mixin;
 };
+
+/*
+ * Find out what booting from @volume, a primary, needs. Nothing is logged but errors.
+ * Returns 0, -EUCLEAN, -ENOMEM or a device error. Free with fes_needs_free().
+ */
+int fes_needs_find(struct fes_volume *volume, const struct fes_managed *managed,
+	struct fes_needs **ret);
+
+/*
+ * What is managed on @mirror, where @primary, a tree with its needs, is the primary: that, and the files
+ * that only the mirror's entries refer to. Not in /EFI, though: there they may be somebody else's.
+ * Another boot loader than systemd-boot or shim in the place of the primary's is kept, and so is another
+ * boot secret; unless @force is set. Errors as above.
+ */
+int fes_needs_find_mirror(struct fes_volume *mirror, const struct fes_managed *managed,
+	const struct fes_tree *primary, bool force, struct fes_needs **ret);
+
+/* NULL is fine. */
+void fes_needs_free(struct fes_needs *needs);
+
+/* What is at @path on that volume. -ENOMEM, or an enum fes_role. @needs may be NULL. */
+int fes_needs_role(const struct fes_needs *needs, const struct fes_managed *managed,
+	const char *path, bool directory);
+
+/* Whether @folded is a directory that is managed only if something managed is in it. */
+bool fes_needs_perhaps(const struct fes_needs *needs, const struct fes_managed *managed,
+	const char *folded);
+
+/*
+ * When the tree of a primary was read: what is referred to and not there leads nowhere. 0 or -ENOMEM.
+ */
+int fes_needs_settle(struct fes_needs *needs, const struct fes_tree *tree);
+
+/*
+ * Log, as warnings, what is odd about the primary's entries: references that are no paths, or lead to
+ * what is never copied, entries that are not looked into, files that are missing; names of which only
+ * one can be copied; and what is not copied though it matters.
+ */
+int fes_needs_warn(const struct fes_needs *needs, const struct fes_managed *managed,
+	const struct fes_tree *tree);

@@ -152,7 +152,7 @@ static int make_room(struct pair *pair)
 {
 	int r;
 
-	if (!pair->esp.lacks_room && !pair->xbootldr.lacks_room)
+	if (pair->esp.lacks_room == 0 && pair->xbootldr.lacks_room == 0)
 		return 0;
 	r = each(pair, fes_work_plan_removals);
 	if (r == 0)

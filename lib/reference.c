@@ -5,61 +5,43 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lib/internal.h"
+#include "lib/needs.h"
 
-/*
- * Which payload the mirror's loader entries may need. Entries are not parsed: a file counts as
- * needed when its name occurs anywhere in one. A yes too many only means that it goes a little
- * later.
- */
-
-enum { TOTAL_MAX = 4 * 1024 * 1024 }; /* bytes of entries that are looked at */
+/* Which payload the mirror's type #1 entries may need. */
 
 struct fes_references {
-	char *text; /* all entries one after the other, folded */
-	size_t len;
-	bool everything; /* too much or unreadable: whatever there is may be needed */
+	struct fes_paths paths; /* of what is referred to */
+	struct fes_paths above; /* of directories on the way there */
+	bool everything; /* some entry was not read: whatever there is may be needed */
 };
 
-static void fold_ascii(char *text, size_t len)
+static int add_path(struct fes_references *references, const char *path)
 {
-	for (size_t i = 0; i < len; i++)
-		if (text[i] >= 'A' && text[i] <= 'Z')
-			text[i] = (char)(text[i] + ('a' - 'A'));
+	int r = fes_paths_add(&references->paths, path);
+
+	return r < 0 ? r : fes_paths_add_above(&references->above, path);
 }
 
-static int append_file(struct fes_references *references, struct fes_volume *volume,
-	const struct fes_node *node)
+static int add_line(struct fes_references *references, const struct fes_bls_line *line)
 {
-	size_t room = ((size_t)node->size + 4095) / 4096 * 4096;
-	struct fat_file *file;
-	char *text;
-	int64_t n;
-	int r;
+	int r = line->whole ? add_path(references, line->whole) : 0;
 
-	text = realloc(references->text, references->len + room + 1);
-	if (!text)
-		return -ENOMEM;
-	references->text = text;
-	r = fat_file_open(volume->fat, node->first_cluster, node->size, node->path, &file);
-	if (r < 0)
-		return r;
-	n = room > 0 ? fat_file_read(file, text + references->len, room) : 0;
-	fat_file_close(file);
-	if (n < 0)
-		return (int)n;
-	references->len += (size_t)n;
-	text[references->len++] = '\n';
-	return 0;
+	for (size_t i = 0; r == 0 && i < line->n_parts; i++)
+		r = add_path(references, line->parts[i]);
+	return r;
 }
 
-static bool is_entry(const struct fes_node *node)
+static int add_entry(struct fes_references *references, const struct fes_type1 *entry)
 {
-	return !node->directory && node->role == FES_MANAGED &&
-		fes_path_within(node->path, "/loader/entries");
+	int r = 0;
+
+	references->everything |= entry->unread;
+	for (size_t i = 0; r == 0 && i < entry->bls.n_lines; i++)
+		r = add_line(references, &entry->bls.lines[i]);
+	return r;
 }
 
-int fes_references_read(const struct fes_tree *mirror, const bool *ignored,
+int fes_references_new(const struct fes_tree *mirror, const bool *ignored,
 	struct fes_references **ret)
 {
 	struct fes_references *references = calloc(1, sizeof *references);
@@ -67,20 +49,19 @@ int fes_references_read(const struct fes_tree *mirror, const bool *ignored,
 
 	if (!references)
 		return -ENOMEM;
-	for (size_t i = 0; r == 0 && i < mirror->n_nodes && !references->everything; i++) {
-		const struct fes_node *node = mirror->nodes[i];
+	for (size_t i = 0; r == 0 && i < mirror->needs->entries.n; i++) {
+		const struct fes_type1 *entry = &mirror->needs->entries.list[i];
+		const struct fes_node *node = fes_tree_find(mirror, entry->path);
 
-		if (!is_entry(node) || (ignored && ignored[node->id]))
-			continue;
-		references->everything = (uint64_t)references->len + node->size >= TOTAL_MAX;
-		if (!references->everything)
-			r = append_file(references, mirror->volume, node);
+		if (!node || !ignored || !ignored[node->id])
+			r = add_entry(references, entry);
 	}
 	if (r < 0) {
 		fes_references_free(references);
 		return r;
 	}
-	fold_ascii(references->text, references->len);
+	fes_paths_settle(&references->paths);
+	fes_paths_settle(&references->above);
 	*ret = references;
 	return 0;
 }
@@ -89,30 +70,23 @@ void fes_references_free(struct fes_references *references)
 {
 	if (!references)
 		return;
-	free(references->text);
+	fes_paths_done(&references->paths);
+	fes_paths_done(&references->above);
 	free(references);
-}
-
-static bool mentions(const struct fes_references *references, const char *name)
-{
-	char folded[FAT_NAME_MAX];
-	size_t len = strlen(name);
-
-	if (references->everything)
-		return true;
-	if (len >= sizeof folded || references->len == 0)
-		return false;
-	memcpy(folded, name, len);
-	fold_ascii(folded, len);
-	return memmem(references->text, references->len, folded, len) != NULL;
 }
 
 bool fes_references_has(const struct fes_references *references, const struct fes_node *node)
 {
-	if (!node->directory)
-		return mentions(references, node->name);
-	for (size_t i = 0; i < node->n_children; i++)
-		if (fes_references_has(references, node->children[i]))
-			return true;
-	return false;
+	char *folded;
+	bool has;
+
+	if (references->everything)
+		return true;
+	folded = fes_path_fold(node->path);
+	if (!folded)
+		return true;
+	has = fes_paths_has(&references->paths, folded) ||
+		(node->directory && fes_paths_has(&references->above, folded));
+	free(folded);
+	return has;
 }

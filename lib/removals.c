@@ -5,31 +5,75 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lib/internal.h"
+#include "lib/needs.h"
 
 struct finder {
 	const struct fes_plan *plan;
 	const struct fes_comparison *c;
+	const char *running; /* see struct fes_run */
 	bool *keep; /* [mirror id]: may not go, whatever the primary has */
 	struct fes_removals *found;
 };
 
-/* The choice without which the mirror would have none left; NULL when one stays anyhow. */
-static const struct fes_node *last_choice(const struct fes_comparison *c)
+/* An image, or an entry whose files are all there. */
+static int is_complete(const struct fes_tree *mirror, const struct fes_node *choice, bool *ret)
 {
+	const struct fes_type1s *entries = &mirror->needs->entries;
+	const struct fes_bls_line *line;
+	int r = 0;
+
+	*ret = choice->size > 0;
+	for (size_t i = 0; i < entries->n; i++) {
+		if (!fes_node_is_entry(choice) || strcmp(entries->list[i].path, choice->path) != 0)
+			continue;
+		r = fes_type1_find_missing(mirror->volume, &entries->list[i], &line);
+		*ret = r == 0;
+	}
+	return r < 0 ? r : 0;
+}
+
+static bool is_running(const struct finder *finder, const struct fes_node *choice)
+{
+	char identity[FAT_NAME_MAX], running[FAT_NAME_MAX];
+
+	if (!finder->running)
+		return false;
+	(void)fes_bls_identity(choice->name, identity);
+	(void)fes_bls_identity(finder->running, running);
+	return strcmp(identity, running) == 0;
+}
+
+/*
+ * The choice without which the mirror would have none that can be booted: of those the running one, or
+ * else the latest. NULL when one stays anyhow.
+ */
+static int find_last_choice(const struct finder *finder, const struct fes_node **ret)
+{
+	const struct fes_comparison *c = finder->c;
 	const struct fes_node *last = NULL;
 
 	for (size_t i = 0; i < c->mirror->n_nodes; i++) {
 		const struct fes_node *m = c->mirror->nodes[i];
+		bool complete;
+		int r;
 
 		if (!fes_node_is_choice(m))
 			continue;
-		if (c->back[m->id])
-			return NULL;
-		if (!last || strverscmp(m->name, last->name) > 0)
+		r = is_complete(c->mirror, m, &complete);
+		if (r < 0)
+			return r;
+		if (!complete)
+			continue;
+		if (c->back[m->id]) {
+			*ret = NULL;
+			return 0;
+		}
+		if (!last || is_running(finder, m) ||
+			(!is_running(finder, last) && strverscmp(m->name, last->name) > 0))
 			last = m;
 	}
-	return last;
+	*ret = last;
+	return 0;
 }
 
 static bool stays(const struct finder *finder, const struct fes_node *m)
@@ -55,7 +99,7 @@ static int read_references(const struct finder *finder, struct fes_references **
 		return -ENOMEM;
 	for (size_t i = 0; i < mirror->n_nodes; i++)
 		goes[i] = !stays(finder, mirror->nodes[i]);
-	r = fes_references_read(mirror, goes, ret);
+	r = fes_references_new(mirror, goes, ret);
 	free(goes);
 	return r;
 }
@@ -97,12 +141,26 @@ static void keep_choice(struct finder *finder, const struct fes_node *choice)
 		finder->keep[i] |= lies_in_companion(mirror->nodes[i]);
 }
 
-static int protect_choices(struct finder *finder)
+static void keep_running(struct finder *finder)
 {
-	const struct fes_node *choice = last_choice(finder->c);
+	const struct fes_tree *mirror = finder->c->mirror;
 
+	for (size_t i = 0; i < mirror->n_nodes; i++)
+		if (fes_node_is_choice(mirror->nodes[i]) && is_running(finder, mirror->nodes[i]))
+			keep_choice(finder, mirror->nodes[i]);
+}
+
+static int protect_choices(struct finder *finder, bool running)
+{
+	const struct fes_node *choice;
+	int r = find_last_choice(finder, &choice);
+
+	if (r < 0)
+		return r;
 	if (choice)
 		keep_choice(finder, choice);
+	if (running)
+		keep_running(finder);
 	return keep_payload(finder);
 }
 
@@ -138,16 +196,17 @@ static void collect(struct finder *finder, const struct fes_node *m, bool loader
 	}
 }
 
-int fes_removals_find(const struct fes_plan *plan, struct fes_removals *ret)
+static int find(const struct fes_plan *plan, const char *running, bool keep,
+	struct fes_removals *ret)
 {
 	const struct fes_comparison *c = plan->comparison;
 	struct fes_removals found = {.nodes = calloc(c->mirror->n_nodes, sizeof(*found.nodes))};
-	struct finder finder = {.plan = plan, .c = c, .found = &found};
+	struct finder finder = {.plan = plan, .c = c, .running = running, .found = &found};
 	int r = -ENOMEM;
 
 	finder.keep = calloc(c->mirror->n_nodes, sizeof *finder.keep);
 	if (found.nodes && finder.keep)
-		r = protect_choices(&finder);
+		r = protect_choices(&finder, keep);
 	if (r == 0) {
 		collect(&finder, c->mirror->root, true);
 		collect(&finder, c->mirror->root, false);
@@ -157,6 +216,17 @@ int fes_removals_find(const struct fes_plan *plan, struct fes_removals *ret)
 	if (r < 0)
 		fes_removals_done(&found);
 	return r;
+}
+
+int fes_removals_find(const struct fes_plan *plan, const char *running, uint64_t wanted,
+	struct fes_removals *ret)
+{
+	int r = find(plan, running, running != NULL, ret);
+
+	if (r < 0 || !running || ret->bytes >= wanted)
+		return r;
+	fes_removals_done(ret);
+	return find(plan, running, false, ret);
 }
 
 void fes_removals_done(struct fes_removals *removals)

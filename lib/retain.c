@@ -23,14 +23,9 @@ static bool any_site(const struct fes_plan *plan, enum fes_phase phase)
 	return false;
 }
 
-static bool is_entry(const struct fes_node *node)
-{
-	return fes_node_is_choice(node) && fes_path_within(node->path, "/loader");
-}
-
 static bool is_image(const struct fes_node *node)
 {
-	return fes_node_is_choice(node) && !is_entry(node);
+	return fes_node_is_choice(node) && !fes_node_is_entry(node);
 }
 
 static bool any_node(const struct fes_tree *tree, bool (*fits)(const struct fes_node *node))
@@ -44,7 +39,7 @@ static bool any_node(const struct fes_tree *tree, bool (*fits)(const struct fes_
 /* The mirror's entries are still there after the payload, the primary's images already are. */
 static bool has_choice_meanwhile(const struct fes_comparison *c)
 {
-	return any_node(c->mirror, is_entry) || any_node(c->primary, is_image);
+	return any_node(c->mirror, fes_node_is_entry) || any_node(c->primary, is_image);
 }
 
 /* The mirror's image @m only gets another name: it is there all the time. */
@@ -130,7 +125,7 @@ int fes_plan_retain(struct fes_plan *plan, bool keep_images)
 	if (!any_site(plan, FES_PHASE_PAYLOAD) || !(entries_change || keep_images))
 		return 0;
 	if (entries_change)
-		r = fes_references_read(plan->comparison->mirror, NULL, &retainer.references);
+		r = fes_references_new(plan->comparison->mirror, NULL, &retainer.references);
 	if (r < 0)
 		return r;
 	for (size_t i = 0; i < plan->n_sites; i++)

@@ -7,6 +7,8 @@
 #include <string.h>
 
 #include "lib/edit.h"
+#include "lib/efivar.h"
+#include "lib/needs.h"
 #include "lib/primary.h"
 #include "lib/sync.h"
 
@@ -44,6 +46,7 @@ void fes_sync_free(struct fes_sync *sync)
 	fes_list_done(&sync->list);
 	fes_edits_done(sync);
 	fes_managed_done(&sync->managed);
+	free(sync->running);
 	free(sync->primary_text);
 	free(sync);
 }
@@ -216,6 +219,27 @@ static int open_primary(struct fes_sync *sync)
 	int r = fes_sync_read_volume(sync, &sync->primary_spec, &sync->primary, &sync->tree);
 
 	return r < 0 ? r : require_content(sync);
+}
+
+/* Once, however often the primary is read. */
+static int warn_of_entries(struct fes_sync *sync)
+{
+	int r = 0;
+
+	if (sync->began)
+		return 0;
+	if (sync->xbootldr.tree)
+		r = fes_needs_warn(sync->xbootldr.tree->needs, &sync->managed, sync->xbootldr.tree);
+	return r < 0 ? r : fes_needs_warn(sync->tree->needs, &sync->managed, sync->tree);
+}
+
+/* Not known where something else than systemd-boot started the system: then nothing is spared for it. */
+static void find_running(struct fes_sync *sync)
+{
+	char id[FES_ENTRY_ID_MAX];
+
+	if (!sync->running && fes_efivar_loader_entry(fes_host_root(&sync->context->host), id) == 0)
+		sync->running = strdup(id);
 }
 
 /* ---- mirrors, side by side ---- */
@@ -395,9 +419,13 @@ static int begin(struct fes_sync *sync, struct fes_run *run)
 	r = open_primary(sync);
 	if (r < 0)
 		return r;
+	find_running(sync);
 	run->primary = sync->primary;
 	run->tree = sync->tree;
+	run->running = sync->running;
 	r = fes_xbootldr_begin(sync, run);
+	if (r == 0)
+		r = warn_of_entries(sync);
 	if (r == 0)
 		r = fes_digester_start(sync->tree, &run->digester);
 	sync->began |= r == 0;

@@ -48,6 +48,7 @@ struct fes_sync {
 	struct fes_locks locks;
 	unsigned restarts; /* how often the primary was read anew, because it changed */
 	int read_error;    /* of the primary's files */
+	char *running;     /* see struct fes_run */
 	bool began;        /* the primary was read */
 	bool ran;
 };

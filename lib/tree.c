@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lib/internal.h"
+#include "lib/needs.h"
 
 /* ---- memory: nodes live in blocks that are freed together ---- */
 
@@ -45,6 +45,7 @@ void fes_tree_free(struct fes_tree *tree)
 	for (size_t i = 0; i < tree->n_nodes; i++)
 		free(tree->nodes[i]->children);
 	free(tree->nodes);
+	fes_needs_free(tree->needs);
 	while (tree->blocks) {
 		struct fes_block *block = tree->blocks;
 
@@ -129,6 +130,20 @@ static bool matters(const struct fes_node *dir, enum fes_role role)
 	return role != FES_FOREIGN || dir->role == FES_MANAGED;
 }
 
+/* A '/' in a name is no name that anybody could ask for, and it would look like a path. */
+static int find_role(const struct reader *reader, struct fes_node *node)
+{
+	int role = FES_FOREIGN;
+
+	if (!strchr(node->name, '/'))
+		role = fes_needs_role(reader->tree->needs, reader->managed, node->path,
+			node->directory);
+	if (role < 0)
+		return role;
+	node->role = (enum fes_role)role;
+	return 0;
+}
+
 static int add_entry(struct reader *reader, struct fes_node *dir, const struct fat_entry *entry)
 {
 	struct fat_volume *fat = reader->tree->volume->fat;
@@ -138,14 +153,14 @@ static int add_entry(struct reader *reader, struct fes_node *dir, const struct f
 
 	if (!node)
 		return -ENOMEM;
-	/* A '/' in a name is no name that anybody could ask for, and it would look like a path. */
-	node->role = strchr(entry->name, '/') ? FES_FOREIGN
-					      : fes_managed_role(reader->managed, node->path);
+	node->directory = entry->attributes & FAT_ATTR_DIRECTORY;
+	r = find_role(reader, node);
+	if (r < 0)
+		return r;
 	if (!matters(dir, node->role)) {
 		reader->tree->n_nodes--; /* the block keeps a few bytes of it */
 		return 0;
 	}
-	node->directory = entry->attributes & FAT_ATTR_DIRECTORY;
 	node->size = entry->size;
 	node->first_cluster = entry->first_cluster;
 	node->short_slot = entry->short_slot;
@@ -156,8 +171,7 @@ static int add_entry(struct reader *reader, struct fes_node *dir, const struct f
 	memcpy(node->slots, entry->slots, len);
 	if (!node->directory)
 		node->untidy = !fat_chain_fits(fat, node->first_cluster, node->size);
-	r = add_child(dir, node);
-	return r;
+	return add_child(dir, node);
 }
 
 static int by_key(const void *a, const void *b)
@@ -202,6 +216,30 @@ static void note_foreign(struct fes_node *dir)
 	}
 }
 
+static bool holds_managed(const struct fes_node *dir)
+{
+	for (size_t i = 0; i < dir->n_children; i++)
+		if (dir->children[i]->role == FES_MANAGED)
+			return true;
+	return false;
+}
+
+/* One on the way to what is referred to, but not there, is not ours. */
+static int settle_role(const struct reader *reader, struct fes_node *dir)
+{
+	char *folded;
+
+	if (dir->role != FES_MANAGED || holds_managed(dir))
+		return 0;
+	folded = fes_path_fold(dir->path);
+	if (!folded)
+		return -ENOMEM;
+	if (fes_needs_perhaps(reader->tree->needs, reader->managed, folded))
+		dir->role = FES_FOREIGN;
+	free(folded);
+	return 0;
+}
+
 static int read_dir(struct reader *reader, struct fes_node *dir, unsigned depth)
 {
 	int r;
@@ -218,20 +256,26 @@ static int read_dir(struct reader *reader, struct fes_node *dir, unsigned depth)
 		if (child->directory && child->role != FES_FOREIGN)
 			r = read_dir(reader, child, depth + 1);
 	}
+	if (r == 0)
+		r = settle_role(reader, dir);
 	note_foreign(dir);
 	return r;
 }
 
-int fes_tree_read(struct fes_volume *volume, const struct fes_managed *managed,
-	struct fes_tree **ret)
+/* @needs is taken over, on failure, too. */
+static int read_tree(struct fes_volume *volume, const struct fes_managed *managed,
+	struct fes_needs *needs, struct fes_tree **ret)
 {
 	struct reader reader = {.managed = managed};
 	int r = -ENOMEM;
 
 	reader.tree = calloc(1, sizeof *reader.tree);
-	if (!reader.tree)
+	if (!reader.tree) {
+		fes_needs_free(needs);
 		return -ENOMEM;
+	}
 	reader.tree->volume = volume;
+	reader.tree->needs = needs;
 	reader.tree->root = new_node(&reader, NULL, "");
 	if (reader.tree->root) {
 		reader.tree->root->role = FES_PARENT;
@@ -243,6 +287,103 @@ int fes_tree_read(struct fes_volume *volume, const struct fes_managed *managed,
 		return r;
 	}
 	*ret = reader.tree;
+	return 0;
+}
+
+int fes_tree_read(struct fes_volume *volume, const struct fes_managed *managed,
+	struct fes_tree **ret)
+{
+	struct fes_tree *tree = NULL;
+	struct fes_needs *needs;
+	int r = fes_needs_find(volume, managed, &needs);
+
+	if (r == 0)
+		r = read_tree(volume, managed, needs, &tree);
+	if (r == 0)
+		r = fes_tree_drop_doubles(tree);
+	if (r == 0)
+		r = fes_needs_settle(tree->needs, tree);
+	if (r < 0) {
+		fes_tree_free(tree);
+		return r;
+	}
+	*ret = tree;
+	return 0;
+}
+
+int fes_tree_read_mirror(struct fes_volume *volume, const struct fes_managed *managed,
+	const struct fes_tree *primary, bool force, struct fes_tree **ret)
+{
+	struct fes_needs *needs;
+	int r = fes_needs_find_mirror(volume, managed, primary, force, &needs);
+
+	return r < 0 ? r : read_tree(volume, managed, needs, ret);
+}
+
+/* ---- copying ---- */
+
+static struct fes_node *copy_node(struct fes_tree *tree, const struct fes_node *from)
+{
+	struct fes_node *node = tree_alloc(tree, sizeof *node);
+
+	if (!node)
+		return NULL;
+	*node = *from;
+	node->children = NULL;
+	tree->nodes[tree->n_nodes++] = node;
+	if (from->n_children == 0)
+		return node;
+	node->children = malloc(from->n_children * sizeof(*node->children));
+	return node->children ? node : NULL;
+}
+
+/* @from is one of the tree that was copied; nodes have the same ids. */
+static void link_node(const struct fes_tree *tree, const struct fes_node *from)
+{
+	struct fes_node *node = tree->nodes[from->id];
+
+	node->parent = from->parent ? tree->nodes[from->parent->id] : NULL;
+	for (size_t i = 0; i < from->n_children; i++)
+		node->children[i] = tree->nodes[from->children[i]->id];
+}
+
+static int leave_out(const struct fes_tree *tree, const struct fes_needs *mirror)
+{
+	for (size_t i = 1; i < tree->n_nodes; i++) {
+		char *folded = fes_path_fold(tree->nodes[i]->path);
+
+		if (!folded)
+			return -ENOMEM;
+		if (fes_paths_cover(&mirror->kept, folded))
+			tree->nodes[i]->role = FES_FOREIGN;
+		free(folded);
+	}
+	return 0;
+}
+
+int fes_tree_copy_for(const struct fes_tree *primary, const struct fes_needs *mirror,
+	struct fes_tree **ret)
+{
+	struct fes_tree *tree = calloc(1, sizeof *tree);
+	int r = 0;
+
+	if (!tree)
+		return -ENOMEM;
+	tree->volume = primary->volume;
+	tree->nodes = calloc(primary->n_nodes, sizeof(*tree->nodes));
+	for (size_t i = 0; r == 0 && i < primary->n_nodes; i++)
+		if (!tree->nodes || !copy_node(tree, primary->nodes[i]))
+			r = -ENOMEM;
+	for (size_t i = 0; r == 0 && i < primary->n_nodes; i++)
+		link_node(tree, primary->nodes[i]);
+	if (r == 0)
+		r = leave_out(tree, mirror);
+	if (r < 0) {
+		fes_tree_free(tree);
+		return r;
+	}
+	tree->root = tree->nodes[primary->root->id];
+	*ret = tree;
 	return 0;
 }
 
@@ -264,6 +405,27 @@ struct fes_node *fes_node_child(const struct fes_node *dir, const struct fes_nod
 			high = mid;
 	}
 	return NULL;
+}
+
+static struct fes_node *child_of_key(const struct fes_node *dir, const char *key)
+{
+	struct fes_node like = {.key = key};
+
+	return fes_node_child(dir, &like);
+}
+
+struct fes_node *fes_tree_find(const struct fes_tree *tree, const char *path)
+{
+	struct fes_node *node = tree->root;
+	char *folded = fes_path_fold(path), *rest = folded, *part;
+
+	if (!folded)
+		return NULL;
+	while (node && (part = strsep(&rest, "/")))
+		if (*part)
+			node = child_of_key(node, part);
+	free(folded);
+	return node;
 }
 
 bool fes_node_leads_to_managed(const struct fes_node *node)

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/needs.h"
 #include "lib/work.h"
 
 /* ---- what is to tell ---- */
@@ -61,9 +62,11 @@ static void drop_plan(struct fes_work *work)
 	drop_transaction(work);
 	fes_plan_free(work->plan);
 	fes_comparison_free(work->comparison);
+	fes_tree_free(work->copy);
 	fes_tree_free(work->tree);
 	work->plan = NULL;
 	work->comparison = NULL;
+	work->copy = NULL;
 	work->tree = NULL;
 }
 
@@ -74,21 +77,47 @@ static int poll_context(void *userdata)
 	return fes_poll(work->run->context);
 }
 
+/* What is kept on the mirror though the primary has something else there. */
+static int note_kept(struct fes_work *work)
+{
+	const struct fes_needs *needs = work->tree->needs;
+	struct fes_context *context = work->run->context;
+
+	if (needs->other_loader)
+		fes_mirror_note(context, work->mirror,
+			"%s: is another boot loader than the primary's: not replaced, so this mirror would start something else; --force replaces it",
+			needs->other_loader);
+	if (needs->other_mixin)
+		fes_mirror_note(context, work->mirror,
+			FES_MIXIN_PATH ": differs from the primary's, and secrets may depend on it: not replaced; --force replaces it");
+	if (!needs->other_loader && !needs->other_mixin)
+		return 0;
+	return fes_tree_copy_for(work->run->tree, needs, &work->copy);
+}
+
+static int read_trees(struct fes_work *work)
+{
+	const struct fes_run *run = work->run;
+	int r = fes_tree_read_mirror(work->mirror->volume, run->managed, run->tree,
+		run->flags & FES_SYNC_FORCE, &work->tree);
+
+	return r < 0 ? r : note_kept(work);
+}
+
 static int make_plan(struct fes_work *work)
 {
 	const struct fes_run *run = work->run;
-	struct fes_volume *volume = work->mirror->volume;
 	int r = poll_context(work);
 
 	if (r == 0)
-		r = fes_volume_require_sound(volume, &work->check);
+		r = fes_volume_require_sound(work->mirror->volume, &work->check);
 	if (r == 0)
 		r = poll_context(work);
 	if (r == 0)
-		r = fes_tree_read(volume, run->managed, &work->tree);
+		r = read_trees(work);
 	if (r == 0)
-		r = fes_compare(run->tree, work->tree, run->digester, run->flags & FES_SYNC_QUICK,
-			&work->comparison);
+		r = fes_compare(work->copy ? work->copy : run->tree, work->tree, run->digester,
+			run->flags & FES_SYNC_QUICK, &work->comparison);
 	return r < 0 ? r : fes_plan_make(work->comparison, work->keep_images, &work->plan);
 }
 
@@ -98,6 +127,7 @@ static struct fes_apply how_to_apply(struct fes_work *work)
 		.plan = work->plan,
 		.second_step = work->removed_first,
 		.digester = work->run->digester,
+		.running = work->run->running,
 		.poll = poll_context,
 		.userdata = work,
 	};
@@ -106,13 +136,13 @@ static struct fes_apply how_to_apply(struct fes_work *work)
 static int lay_out(struct fes_work *work)
 {
 	struct fes_apply how = how_to_apply(work);
-	bool lacks_room = false;
-	int r = fes_transaction_new(&how, work->removed_first ? NULL : &lacks_room,
+	uint64_t lacking = 0;
+	int r = fes_transaction_new(&how, work->removed_first ? NULL : &lacking,
 		&work->transaction);
 
-	if (r != -ENOSPC || !lacks_room)
+	if (r != -ENOSPC || lacking == 0)
 		return r;
-	work->lacks_room = true;
+	work->lacks_room = lacking;
 	fes_log(work->run->context, FES_LOG_INFO,
 		"%s: too little room for old and new side by side: removing first what the primary no longer has",
 		work->mirror->volume->name);
@@ -135,10 +165,10 @@ int fes_work_plan_removals(struct fes_work *work)
 	struct fes_apply how = how_to_apply(work);
 
 	drop_transaction(work);
-	if (!work->lacks_room)
+	if (work->lacks_room == 0)
 		return 0;
 	work->removing = true;
-	return note(work, fes_transaction_new_removals(&how, &work->transaction));
+	return note(work, fes_transaction_new_removals(&how, work->lacks_room, &work->transaction));
 }
 
 int fes_work_plan_rest(struct fes_work *work)

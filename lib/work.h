@@ -11,10 +11,11 @@ struct fes_work {
 	bool keep_images;          /* see fes_plan_make() */
 	struct fat_check_result check;
 	struct fes_tree *tree;
+	struct fes_tree *copy;      /* of the primary's, as this mirror shall have it; NULL: just so */
 	struct fes_comparison *comparison;
 	struct fes_plan *plan;
 	struct fes_transaction *transaction; /* NULL: there is nothing to do, or it is not laid out */
-	bool lacks_room;    /* for old and new side by side */
+	uint64_t lacks_room; /* bytes, for old and new side by side */
 	bool removing;      /* the transaction is the one that makes room */
 	bool removed_first; /* ... and it is done */
 	bool committed;     /* part of what the plan says */

@@ -55,9 +55,9 @@ calls() {
 		}' "$@"
 }
 
-may_include fat 'fat/[a-z_-]+\.h'
-may_include lib '(lib|fat)/[a-z_-]+\.h'
-may_include tools 'lib/fatespsync\.h|tools/[a-z_-]+\.h'
+may_include fat 'fat/[a-z0-9_-]+\.h'
+may_include lib '(lib|fat)/[a-z0-9_-]+\.h'
+may_include tools 'lib/fatespsync\.h|tools/[a-z0-9_-]+\.h'
 if grep -n '#[[:space:]]*include[[:space:]]*"' lib/fatespsync.h; then
 	fail "the public header includes one that is not installed"
 fi

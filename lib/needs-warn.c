@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <config.h>
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/needs.h"
+
+/* What to say of a primary whose entries are odd: nothing here keeps it from being mirrored. */
+
+struct warner {
+	const struct fes_needs *needs;
+	const struct fes_managed *managed;
+	const struct fes_tree *tree;
+	const struct fes_type1 *entry;
+	const struct fes_bls_line *line;
+};
+
+static void warn(const struct warner *w, const char *text)
+{
+	const struct fes_volume *volume = w->tree->volume;
+
+	fes_log(volume->context, FES_LOG_WARNING, "%s: %s: line %u: %s %s: %s", volume->name,
+		w->entry->path, w->line->number, w->line->key, w->line->value, text);
+}
+
+static bool is_there(const struct warner *w, const char *path)
+{
+	const struct fes_node *node = fes_tree_find(w->tree, path);
+
+	return node && !node->directory;
+}
+
+static bool all_parts_there(const struct warner *w)
+{
+	for (size_t i = 0; i < w->line->n_parts; i++)
+		if (!is_there(w, w->line->parts[i]))
+			return false;
+	return w->line->n_parts > 0;
+}
+
+/* The tree does not have what is not managed: excluded, say. */
+static int find_complete(const struct warner *w)
+{
+	if ((w->line->whole && is_there(w, w->line->whole)) || all_parts_there(w))
+		return 1;
+	return fes_type1_line_complete(w->tree->volume, w->line);
+}
+
+static bool is_copied(const struct warner *w, const char *path)
+{
+	const struct fes_node *node = fes_tree_find(w->tree, path);
+
+	return node && node->role == FES_MANAGED;
+}
+
+static bool is_any_copied(const struct warner *w)
+{
+	if (w->line->whole && is_copied(w, w->line->whole))
+		return true;
+	for (size_t i = 0; i < w->line->n_parts; i++)
+		if (is_copied(w, w->line->parts[i]))
+			return true;
+	return false;
+}
+
+static int warn_of_line(const struct warner *w)
+{
+	struct fat_entry entry;
+	int r;
+
+	if (!w->line->whole && w->line->n_parts == 0) {
+		warn(w, "is no path of a file on this volume; nothing is mirrored for it");
+		return 0;
+	}
+	r = find_complete(w);
+	if (r < 0)
+		return r;
+	if (r > 0) {
+		if (!is_any_copied(w))
+			warn(w, "is excluded, or belongs to another system: not mirrored, so a mirror may not boot this entry");
+		return 0;
+	}
+	if (w->line->whole && fat_lookup(w->tree->volume->fat, w->line->whole, &entry) == 0)
+		warn(w, "is a directory; it is not mirrored for that");
+	else
+		warn(w, "is missing, so this entry cannot be booted, here or from a mirror");
+	return 0;
+}
+
+static int warn_of_entry(struct warner *w)
+{
+	const struct fes_volume *volume = w->tree->volume;
+	int r = 0;
+
+	if (w->entry->unread)
+		fes_log(volume->context, FES_LOG_WARNING,
+			"%s: %s: too large for an entry; what it refers to is not mirrored", volume->name,
+			w->entry->path);
+	for (size_t i = 0; r == 0 && i < w->entry->bls.n_lines; i++) {
+		w->line = &w->entry->bls.lines[i];
+		r = warn_of_line(w);
+	}
+	return r;
+}
+
+/* Of names with one identity boot counting may take either: systemd-bless-boot(8) then does nothing. */
+static void warn_of_doubles(const struct warner *w)
+{
+	const struct fes_volume *volume = w->tree->volume;
+
+	for (size_t i = 1; i < w->tree->n_nodes; i++) {
+		const struct fes_node *node = w->tree->nodes[i];
+
+		if (node->role == FES_FOREIGN && fes_node_stands_as_choice(node) &&
+			!fes_managed_is_left_alone(w->managed, node->path))
+			fes_log(volume->context, FES_LOG_WARNING,
+				"%s: %s: differs from another name only in its boot counter; that one is mirrored, this one is not: remove the one that is wrong",
+				volume->name, node->path);
+	}
+}
+
+int fes_needs_warn(const struct fes_needs *needs, const struct fes_managed *managed,
+	const struct fes_tree *tree)
+{
+	struct warner w = {.needs = needs, .managed = managed, .tree = tree};
+	int r = 0;
+
+	warn_of_doubles(&w);
+	if (needs->has_swtpm)
+		fes_log(tree->volume->context, FES_LOG_WARNING,
+			"%s: /loader/swtpm: not mirrored: it is the state of a software TPM, which a system booted from a mirror starts without",
+			tree->volume->name);
+	for (size_t i = 0; r == 0 && i < needs->entries.n; i++) {
+		w.entry = &needs->entries.list[i];
+		r = warn_of_entry(&w);
+	}
+	return r;
+}
