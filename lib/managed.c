@@ -139,10 +139,9 @@ static bool within_any(const char *path, char *const *list, size_t n)
 
 static bool is_private(const char *path)
 {
-	const char *name = strrchr(path, '/');
-
-	if (name && strncmp(name + 1, private_prefix, strlen(private_prefix)) == 0)
-		return true;
+	for (const char *part = next_part(path); *part; part = next_part(part + part_len(part)))
+		if (strncmp(part, private_prefix, strlen(private_prefix)) == 0)
+			return true;
 	for (size_t i = 0; i < sizeof private_paths / sizeof *private_paths; i++)
 		if (fes_path_within(path, private_paths[i]))
 			return true;

@@ -336,7 +336,22 @@ static bool has_file(const struct cut_snapshot *s, const char *path)
 
 static bool names_file(const char *key)
 {
-	return strcmp(key, "linux") == 0 || strcmp(key, "initrd") == 0 || strcmp(key, "efi") == 0;
+	return strcmp(key, "linux") == 0 || strcmp(key, "initrd") == 0 || strcmp(key, "efi") == 0 ||
+		strcmp(key, "devicetree") == 0;
+}
+
+/* One path, or several. */
+static bool has_files(const struct cut_snapshot *s, const char *value)
+{
+	char text[512], *rest = text, *path;
+
+	if (has_file(s, value))
+		return true;
+	(void)snprintf(text, sizeof text, "%s", value);
+	while ((path = strsep(&rest, " ")))
+		if (!has_file(s, path))
+			return false;
+	return true;
 }
 
 static bool judge_line(struct cut_judge *judge, const struct cut_node *entry, const char *line)
@@ -345,7 +360,7 @@ static bool judge_line(struct cut_judge *judge, const struct cut_node *entry, co
 
 	if (sscanf(line, "%31s %511[^\n]", key, path) != 2 || !names_file(key))
 		return true;
-	return has_file(&judge->now, path) ||
+	return has_files(&judge->now, path) ||
 		fault(judge, "%s: names %s, which is not there", entry->path, path);
 }
 
@@ -397,8 +412,68 @@ static bool judge_choice(struct cut_judge *judge, const struct cut_node *node)
 	return !is_choice(node) || judge_image(judge, node);
 }
 
+/* In the same directory, with names that differ in nothing but a counter: "x.conf", "x+2-1.conf". */
+static bool same_identity(const struct cut_node *a, const struct cut_node *b)
+{
+	const char *name_a = strrchr(a->path, '/'), *name_b = strrchr(b->path, '/');
+	size_t stem_a = strcspn(name_a, "+") , stem_b = strcspn(name_b, "+");
+
+	if (name_a[stem_a] == '\0')
+		stem_a -= strlen(strrchr(name_a, '.'));
+	if (name_b[stem_b] == '\0')
+		stem_b -= strlen(strrchr(name_b, '.'));
+	return name_a - a->path == name_b - b->path && stem_a == stem_b &&
+		strncasecmp(a->path, b->path, (size_t)(name_a - a->path)) == 0 &&
+		strncasecmp(name_a, name_b, stem_a) == 0 &&
+		strcasecmp(strrchr(name_a, '.'), strrchr(name_b, '.')) == 0;
+}
+
+/* The name of the other one, which the boot loader may count, too. */
+static const struct cut_node *find_double(const struct cut_snapshot *s, const struct cut_node *node)
+{
+	for (size_t i = 0; i < s->n; i++)
+		if (is_choice(&s->nodes[i]) && strcmp(s->nodes[i].path, node->path) != 0 &&
+			same_identity(&s->nodes[i], node))
+			return &s->nodes[i];
+	return NULL;
+}
+
+static bool judge_doubles(struct cut_judge *judge)
+{
+	for (size_t i = 0; i < judge->now.n; i++) {
+		const struct cut_node *node = &judge->now.nodes[i], *other;
+
+		other = is_choice(node) ? find_double(&judge->now, node) : NULL;
+		if (other && !find_double(&judge->before, node))
+			return fault(judge, "%s: beside %s", node->path, other->path);
+	}
+	return true;
+}
+
+static bool all_are_of(const struct cut_judge *judge, const struct cut_snapshot *version)
+{
+	for (size_t i = 0; i < judge->now.n; i++) {
+		const struct cut_node *node = &judge->now.nodes[i];
+
+		if (strncmp(node->path, judge->together, strlen(judge->together)) == 0 &&
+			!node->directory && node->role == FES_MANAGED &&
+			!is_version(&judge->now, node, version))
+			return false;
+	}
+	return true;
+}
+
+static bool judge_together(struct cut_judge *judge)
+{
+	return !judge->together || all_are_of(judge, &judge->before) ||
+		all_are_of(judge, &judge->after) || all_are_of(judge, &judge->other) ||
+		fault(judge, "%s...: some old, some new", judge->together);
+}
+
 static bool judge_boot(struct cut_judge *judge)
 {
+	if (!judge_doubles(judge) || !judge_together(judge))
+		return false;
 	if (judge->has_choices && !cut_snapshot_has_choice(&judge->now))
 		return fault(judge, "nothing to boot is left");
 	for (size_t i = 0; i < judge->now.n; i++)

@@ -47,7 +47,8 @@ struct cut_case {
 	const struct cut_shape *shape;
 	struct cut_totals *totals;
 	struct fes_context *context;
-	struct fes_managed managed;
+	struct fes_managed managed; /* as the sync is told */
+	struct fes_managed judged;  /* ... and what it has to find out */
 	struct source primary;
 	struct source other;     /* no volume: none */
 	struct source *in_force; /* one of the two */
@@ -656,6 +657,14 @@ uint64_t cut_flush_before_commit(struct cut_case *c, const struct write_log *log
 
 /* ---- begin and end ---- */
 
+static void add_findings(struct fes_managed *managed, const struct cut_workload *workload)
+{
+	for (size_t i = 0; i < CUT_PATHS_MAX && workload->finds[i]; i++)
+		ck_assert_int_eq(fes_managed_add(managed, workload->finds[i]), 0);
+	for (size_t i = 0; i < CUT_PATHS_MAX && workload->leaves[i]; i++)
+		ck_assert_int_eq(fes_managed_exclude(managed, workload->leaves[i]), 0);
+}
+
 static void add_paths(struct fes_managed *managed, const struct cut_workload *workload)
 {
 	for (size_t i = 0; i < CUT_PATHS_MAX && workload->manage[i]; i++)
@@ -695,15 +704,19 @@ struct cut_case *cut_case_new(const char *dir, const struct cut_shape *shape,
 	fes_set_log(c->context, take_message, c);
 	ck_assert_int_eq(fes_managed_init(&c->managed), 0);
 	add_paths(&c->managed, workload);
+	ck_assert_int_eq(fes_managed_init(&c->judged), 0);
+	add_paths(&c->judged, workload);
+	add_findings(&c->judged, workload);
 	c->start = cut_make_mirror(dir, shape, workload->foreign);
 	sync_before(c, workload);
 	c->work = cut_image_copy(&c->start);
 	source_open(c, &c->primary, cut_make_primary(dir, workload->files, true));
 	if (workload->other)
 		source_open(c, &c->other, cut_make_primary(c->dir, workload->other, true));
-	cut_judge_init(&c->judge, &c->managed, &c->start, &c->primary.image, &c->other.image);
+	cut_judge_init(&c->judge, &c->judged, &c->start, &c->primary.image, &c->other.image);
 	use_primary(c, &c->primary);
 	c->judge.orphans_stay = workload->orphans_stay;
+	c->judge.together = workload->together;
 	ck_assert_msg(cut_judge(&c->judge, &c->start, false), "at first: %s", c->judge.fault);
 	return c;
 }
@@ -724,6 +737,7 @@ void cut_case_free(struct cut_case *c)
 	source_close(&c->primary);
 	source_close(&c->other);
 	fes_managed_done(&c->managed);
+	fes_managed_done(&c->judged);
 	fes_free(c->context);
 	free(c->start.bytes);
 	free(c->work.bytes);

@@ -36,6 +36,10 @@ struct cut_workload {
 	const struct cut_file *other;   /* what the primary holds after a power cut; NULL: files */
 	const char *manage[CUT_PATHS_MAX];
 	const char *exclude[CUT_PATHS_MAX];
+	/* What the sync has to find out to be managed, and what it has to leave alone there. */
+	const char *finds[CUT_PATHS_MAX];
+	const char *leaves[CUT_PATHS_MAX];
+	const char *together; /* files that begin so are all old or all new; or NULL */
 	bool blank; /* the mirror begins with what is foreign only */
 	/*
 	 * Long-name slots that an interrupted removal orphans in a directory that is not managed
@@ -186,6 +190,7 @@ struct cut_judge {
 	const struct cut_snapshot *target; /* one of the two */
 	struct cut_snapshot now;
 	bool orphans_stay;
+	const char *together; /* see struct cut_workload */
 	bool has_choices; /* there is something to boot in both */
 	uint64_t label_offset; /* of the label's slot, 0: none */
 	char fault[1024];

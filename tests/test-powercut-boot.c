@@ -1,0 +1,293 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <config.h>
+
+#include <check.h>
+
+#include "tests/powercut.h"
+
+/*
+ * Power cuts while what booting needs changes: files that entries refer to, wherever they are, boot
+ * loaders, and counters. No state may have an entry without its files, two names of one identity, or
+ * nothing to boot.
+ */
+
+static char *scratch;
+static struct cut_totals *totals;
+
+static const struct cut_shape fat12 = {
+	.fat_bits = 12, .sector_size = 512, .cluster_sectors = 1, .n_clusters = 1100,
+	.n_fragments = 3,
+};
+static const struct cut_shape fat12_small = {
+	.fat_bits = 12, .sector_size = 512, .cluster_sectors = 1, .n_clusters = 430,
+};
+static const struct cut_shape fat16 = {
+	.fat_bits = 16, .sector_size = 512, .cluster_sectors = 1, .n_clusters = 4300,
+};
+static const struct cut_shape fat32 = {
+	.fat_bits = 32, .sector_size = 512, .cluster_sectors = 1, .n_clusters = 66000,
+};
+static const struct cut_shape *const shapes[] = {&fat12, &fat16, &fat32};
+enum { N_SHAPES = sizeof shapes / sizeof *shapes };
+
+#define LOADER(version) "=#### LoaderInfo: systemd-boot " version " ####\n"
+#define SHIM(version) "=UEFI SHIM\n$Version: " version " $\n"
+#define FIXED {"/loader/loader.conf", "=timeout 3\n", "=timeout 3\n"}
+#define END {NULL, NULL, NULL}
+
+/* A Debian kernel upgrade. Another machine's folder is on the mirror, and a note in ours. */
+static const struct cut_file debian_files[] = {
+	FIXED,
+	{"/loader/entries/deb-26.conf", "=linux /deb/26/linux\ninitrd /deb/26/initrd.img\n", NULL},
+	{"/loader/entries/deb-27+3.conf", "=linux deb/27/linux\ninitrd /deb/27/initrd.img\n",
+		"=linux deb/27/linux\ninitrd /deb/27/initrd.img\n"},
+	{"/loader/entries/deb-28+3.conf", NULL,
+		"=linux\t\\deb\\28\\LINUX  \r\ninitrd //deb/28/initrd.img\r\n"},
+	{"/deb/26/linux", "5121@1", NULL},
+	{"/deb/26/initrd.img", "9000@2", NULL},
+	{"/deb/27/linux", "5000@3", "5000@3"},
+	{"/deb/27/initrd.img", "900@4", "900@4"},
+	{"/deb/28/linux", NULL, "5632@5"},
+	{"/deb/28/initrd.img", NULL, "9300@6"},
+	END,
+};
+static const struct cut_file other_machine[] = {
+	{"/deb/NOTE.TXT", "700@7", NULL},
+	{"/other/1/linux", "1200@8", NULL},
+	{"/EFI/Microsoft/Boot/bootmgfw.efi", "600@9", NULL},
+	END,
+};
+static const struct cut_file next_files[] = {
+	FIXED,
+	{"/loader/entries/deb-29+3.conf", NULL, "=linux /deb/29/linux\ninitrd /deb/29/initrd.img\n"},
+	{"/deb/29/linux", NULL, "6000@10"},
+	{"/deb/29/initrd.img", NULL, "9300@6"},
+	END,
+};
+
+/* The same names all the time, in the root: kernel and initrd are new together. */
+static const struct cut_file arch_files[] = {
+	FIXED,
+	{"/loader/entries/arch.conf",
+		"=linux /vmlinuz-linux\ninitrd /intel-ucode.img /initramfs-linux.img\n",
+		"=linux /vmlinuz-linux\ninitrd /intel-ucode.img /initramfs-linux.img\n"},
+	{"/loader/entries/arch-fallback.conf",
+		"=linux /vmlinuz-linux\ninitrd /initramfs-linux-fallback.img\n",
+		"=linux /vmlinuz-linux\ninitrd /initramfs-linux-fallback.img\n"},
+	{"/loader/entries/lts.conf", "=linux /vmlinuz-lts\n", NULL},
+	{"/intel-ucode.img", "700@11", "700@11"},
+	{"/vmlinuz-linux", "5000@12", "5400@13"},
+	{"/initramfs-linux.img", "7000@14", "7200@15"},
+	{"/initramfs-linux-fallback.img", "9000@16", "9100@17"},
+	{"/vmlinuz-lts", "3000@18", NULL},
+	END,
+};
+
+/* systemd-boot is updated along with a UKI that becomes an entry with files in a folder. */
+static const struct cut_file loader_files[] = {
+	FIXED,
+	{"/EFI/systemd/systemd-bootx64.efi", LOADER("252"), LOADER("262")},
+	{"/EFI/BOOT/BOOTX64.EFI", LOADER("252"), LOADER("262")},
+	{"/EFI/Linux/image+3.efi", "6000@19", NULL},
+	{"/loader/entries/image.conf", NULL, "=linux /img/linux\ninitrd /img/initrd\n"},
+	{"/img/linux", NULL, "4000@20"},
+	{"/img/initrd", NULL, "2000@21"},
+	END,
+};
+static const struct cut_file beside_loader[] = {
+	{"/EFI/BOOT/GRUB.CFG", "300@22", NULL},
+	END,
+};
+
+/* What shim loads it verifies: old and new ones do not go together. */
+static const struct cut_file shim_files[] = {
+	FIXED,
+	{"/EFI/systemd/systemd-bootx64.efi", LOADER("262"), LOADER("262")},
+	{"/EFI/BOOT/BOOTX64.EFI", SHIM("15.7"), SHIM("15.8")},
+	{"/EFI/BOOT/fbx64.efi", "3000@23", "3100@24"},
+	{"/EFI/BOOT/mmx64.efi", "2000@25", "2200@26"},
+	{"/EFI/debian/shimx64.efi", SHIM("15.7"), SHIM("15.8")},
+	{"/EFI/debian/BOOTX64.CSV", "90@27", "90@27"},
+	{"/EFI/debian/fbx64.efi", "3000@23", "3100@24"},
+	{"/EFI/Linux/image.efi", "1000@28", "1000@28"},
+	END,
+};
+
+/* Counters, with and without other contents; where directories can be rebuilt, and where not. */
+static const struct cut_file counted_files[] = {
+	FIXED,
+	{"/loader/entries/a+3.conf", "=linux /c/linux\n", NULL},
+	{"/loader/entries/a+2-1.conf", NULL, "=linux /c/linux\n"},
+	{"/loader/entries/b+1-2.conf", "=linux /c/linux\n", NULL},
+	{"/loader/entries/b.conf", NULL, "=linux /c/linux\ninitrd /c/initrd\n"},
+	{"/c/linux", "3000@29", "3000@29"},
+	{"/c/initrd", NULL, "800@30"},
+	{"/EFI/Linux/u+3.efi", "2000@31", NULL},
+	{"/EFI/Linux/u+2-1.efi", NULL, "2000@31"},
+	{"/EFI/Linux/v+3.efi", "2000@32", NULL},
+	{"/EFI/Linux/v.efi", NULL, "2100@33"},
+	END,
+};
+static const struct cut_file foreign_folders[] = {
+	{"/EFI/Linux/.#mine/keep.bin", "300@34", NULL},
+	{"/loader/entries/.#mine/keep.bin", "300@35", NULL},
+	END,
+};
+
+/* Both kernels do not fit: the old one goes first, and what stays can be booted. */
+static const struct cut_file swapped_files[] = {
+	FIXED,
+	{"/loader/entries/old.conf", "=linux /k/old/linux\n", NULL},
+	{"/loader/entries/new.conf", NULL, "=linux /k/new/linux\n"},
+	{"/loader/entries/rescue.conf", "=linux /k/rescue\n", "=linux /k/rescue\n"},
+	{"/k/old/linux", "128000@36", NULL},
+	{"/k/new/linux", NULL, "130000@37"},
+	{"/k/rescue", "10000@38", "10000@38"},
+	END,
+};
+
+static const struct cut_workload debian = {
+	.files = debian_files, .foreign = other_machine, .finds = {"/deb"}, .leaves = {"/deb/NOTE.TXT"},
+};
+static const struct cut_workload debian_then_next = {
+	.files = debian_files, .foreign = other_machine, .other = next_files, .finds = {"/deb"},
+	.leaves = {"/deb/NOTE.TXT"},
+};
+static const struct cut_workload arch = {
+	.files = arch_files, .foreign = other_machine,
+	.finds = {"/vmlinuz-linux", "/initramfs-linux.img", "/initramfs-linux-fallback.img",
+		"/vmlinuz-lts"},
+	.leaves = {"/intel-ucode.img"},
+};
+static const struct cut_workload loader = {
+	.files = loader_files, .foreign = beside_loader, .finds = {"/EFI/BOOT", "/img"},
+	.leaves = {"/EFI/BOOT/GRUB.CFG"},
+};
+static const struct cut_workload shim = {
+	.files = shim_files, .foreign = beside_loader, .finds = {"/EFI/BOOT", "/EFI/debian"},
+	.leaves = {"/EFI/BOOT/GRUB.CFG"}, .together = "/EFI/BOOT/",
+};
+static const struct cut_workload counted = {.files = counted_files, .finds = {"/c"}};
+static const struct cut_workload counted_in_place = {
+	.files = counted_files, .foreign = foreign_folders, .finds = {"/c"},
+};
+static const struct cut_workload swapped = {.files = swapped_files, .finds = {"/k"}};
+
+static struct cut_effort effort_for(const struct cut_shape *shape)
+{
+	/* In the order of the struct. */
+	static const struct cut_effort full = {CUT_EXHAUSTIVE, 40, 1, 211, 1, 1, 5, 64, 5};
+	static const struct cut_effort full32 = {CUT_EXHAUSTIVE, 20, 2, 211, 3, 3, 31, 24, 7};
+	static const struct cut_effort normal = {400, 30, 7, 61, 3, 5, 31, 16, 7};
+	static const struct cut_effort normal32 = {40, 8, 11, 47, 17, 31, 67, 6, 7};
+	static const struct cut_effort quick = {60, 10, 5, 61, 40, 97, 34, 6, 7};
+	static const struct cut_effort quick32 = {12, 4, 7, 47, 60, 97, 94, 4, 7};
+	bool is_fat32 = shape->fat_bits == 32;
+
+	if (cut_level() == CUT_FULL)
+		return is_fat32 ? full32 : full;
+	if (cut_level() == CUT_QUICK)
+		return is_fat32 ? quick32 : quick;
+	return is_fat32 ? normal32 : normal;
+}
+
+static void prove_case(struct cut_case *c, const struct cut_effort *effort)
+{
+	struct write_log *log;
+
+	ck_assert_msg(cut_record(c, NULL, &log) == FES_MIRROR_SYNCED, "%s", cut_case_fault(c));
+	ck_assert_msg(cut_enumerate(c, log, effort), "%s", cut_case_fault(c));
+	write_log_free(log);
+}
+
+static void prove(const struct cut_shape *shape, const struct cut_workload *workload)
+{
+	struct cut_effort effort = effort_for(shape);
+	struct cut_case *c = cut_case_new(scratch, shape, workload, totals);
+
+	prove_case(c, &effort);
+	cut_case_free(c);
+}
+
+START_TEST(test_kernels_in_folders)
+{
+	prove(shapes[_i], &debian);
+}
+END_TEST
+
+START_TEST(test_kernels_in_the_root)
+{
+	prove(shapes[_i], &arch);
+}
+END_TEST
+
+START_TEST(test_systemd_boot_is_updated)
+{
+	prove(shapes[_i], &loader);
+}
+END_TEST
+
+START_TEST(test_shim_and_what_it_verifies_change_at_once)
+{
+	prove(shapes[_i], &shim);
+}
+END_TEST
+
+START_TEST(test_counters)
+{
+	prove(shapes[_i], &counted);
+}
+END_TEST
+
+START_TEST(test_counters_in_directories_that_are_edited)
+{
+	prove(shapes[_i], &counted_in_place);
+}
+END_TEST
+
+START_TEST(test_primary_changes_after_the_power_cut)
+{
+	prove(shapes[_i], &debian_then_next);
+}
+END_TEST
+
+START_TEST(test_old_goes_first_when_room_is_short)
+{
+	struct cut_effort effort = effort_for(&fat12_small);
+	struct cut_case *c = cut_case_new(scratch, &fat12_small, &swapped, totals);
+
+	prove_case(c, &effort);
+	ck_assert(cut_case_removed_first(c));
+	cut_case_free(c);
+}
+END_TEST
+
+static Suite *make_suite(void)
+{
+	Suite *suite = suite_create("powercut-boot");
+	TCase *tc = tcase_create("what booting needs");
+
+	tcase_set_timeout(tc, 600);
+	suite_add_tcase(suite, tc);
+	tcase_add_loop_test(tc, test_kernels_in_folders, 0, N_SHAPES);
+	tcase_add_loop_test(tc, test_kernels_in_the_root, 0, N_SHAPES);
+	tcase_add_loop_test(tc, test_systemd_boot_is_updated, 0, N_SHAPES);
+	tcase_add_loop_test(tc, test_shim_and_what_it_verifies_change_at_once, 0, N_SHAPES);
+	tcase_add_loop_test(tc, test_counters, 0, N_SHAPES);
+	tcase_add_loop_test(tc, test_counters_in_directories_that_are_edited, 0, N_SHAPES);
+	tcase_add_loop_test(tc, test_primary_changes_after_the_power_cut, 0, N_SHAPES);
+	tcase_add_test(tc, test_old_goes_first_when_room_is_short);
+	return suite;
+}
+
+static void print_totals(void)
+{
+	cut_totals_print(totals);
+}
+
+int main(void)
+{
+	static const struct cut_program program = {make_suite, print_totals, sizeof *totals};
+
+	return cut_main(&program, &scratch, (void **)&totals);
+}
