@@ -178,6 +178,16 @@ bool fat_name_equal(const char *a, const char *b);
 /* The form of a name that is the same for all that fat_name_equal() calls equal. Returns its length. */
 size_t fat_name_fold(const char *name, char ret[FAT_NAME_MAX]);
 
+/*
+ * Make the entry set of a new entry: names and attributes; times, size and cluster are 0.
+ *
+ * @name is ours to choose: ASCII, of characters that FAT allows in short names, not beginning with a
+ * dot. It gets long-name slots only if a short entry with case flags cannot show it. Returns the
+ * number of slots in @slots; the short entry is the last.
+ */
+uint32_t fat_slots_make(const char *name, uint8_t attributes,
+	uint8_t slots[FAT_SET_MAX_SLOTS * FAT_SLOT_LEN]);
+
 /* ---- check ---- */
 
 enum fat_severity {

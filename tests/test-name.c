@@ -354,6 +354,63 @@ START_TEST(test_another_short_name_changes_it_and_the_checksums_only)
 }
 END_TEST
 
+/* ---- entry sets of our own ---- */
+
+/* What a reader finds in the set of @name, which has no slot but those of one entry. */
+static struct fat_short_slot expect_made(const char *name, uint32_t n_slots)
+{
+	uint8_t slots[FAT_SET_MAX_SLOTS * FAT_SLOT_LEN];
+	struct fat_set set;
+	uint16_t units[260];
+	char found[FAT_NAME_MAX];
+	struct fat_short_slot entry;
+	uint32_t at = 0, n = fat_slots_make(name, FAT_ATTR_ARCHIVE, slots);
+
+	ck_assert_uint_eq(n, n_slots);
+	ck_assert_int_eq(fat_set_next(slots, n, &at, &set), 1);
+	ck_assert_uint_eq(set.n_slots, n);
+	ck_assert_uint_eq(set.problems, 0);
+	memcpy(&entry, slots + (size_t)(n - 1) * FAT_SLOT_LEN, sizeof entry);
+	if (n == 1)
+		fat_short_name_decode(entry.name, entry.case_flags, found);
+	else
+		fat_utf16_decode(units, fat_lfn_units(slots, n, units), found);
+	ck_assert_str_eq(found, name);
+	ck_assert_uint_eq(entry.attributes, FAT_ATTR_ARCHIVE);
+	return entry;
+}
+
+START_TEST(test_a_name_of_one_case_needs_no_long_name)
+{
+	ck_assert_mem_eq(expect_made("esp-sync", 1).name, "ESP-SYNC   ", 11);
+	ck_assert_mem_eq(expect_made("esp-sync.was", 1).name, "ESP-SYNCWAS", 11);
+	ck_assert_mem_eq(expect_made("LOADER", 1).name, "LOADER     ", 11);
+	ck_assert_mem_eq(expect_made("loader.TXT", 1).name, "LOADER  TXT", 11);
+	ck_assert_mem_eq(expect_made("12.3", 1).name, "12      3  ", 11);
+}
+END_TEST
+
+START_TEST(test_other_names_get_long_name_slots)
+{
+	ck_assert_mem_eq(expect_made("random-seed", 2).name, "RANDOM~1   ", 11);
+	ck_assert_mem_eq(expect_made("Loader", 2).name, "LOADER~1   ", 11);
+	ck_assert_mem_eq(expect_made("a.conf", 2).name, "A~1     CON", 11);
+	ck_assert_mem_eq(expect_made("thirteen-char", 2).name, "THIRTE~1   ", 11);
+	ck_assert_mem_eq(expect_made("fourteen-chars", 3).name, "FOURTE~1   ", 11);
+}
+END_TEST
+
+START_TEST(test_the_longest_name_gets_an_entry_set)
+{
+	char name[256];
+
+	memset(name, 'x', 255);
+	name[255] = '\0';
+	(void)expect_made(name, FAT_SET_MAX_SLOTS);
+}
+END_TEST
+
+
 /* ---- sets of names ---- */
 
 START_TEST(test_a_name_is_in_the_set_once)
@@ -416,6 +473,9 @@ int main(void)
 		test_every_attempt_gives_another_one,
 		test_many_names_get_different_ones,
 		test_another_short_name_changes_it_and_the_checksums_only,
+		test_a_name_of_one_case_needs_no_long_name,
+		test_other_names_get_long_name_slots,
+		test_the_longest_name_gets_an_entry_set,
 		test_a_name_is_in_the_set_once,
 		test_a_set_holds_thousands_of_names,
 	};
