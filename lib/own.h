@@ -23,11 +23,12 @@ struct fes_own_file {
 };
 
 /*
- * The entry set of a file that is new, in local time: long name and short name, which the transaction
- * changes where it is taken. Returns how many slots there are in @slots; the short one is last.
+ * The entry set of what is new at @path (ASCII, ours to choose), in local time: long name and short
+ * name, which the transaction changes where it is taken. Returns how many slots there are in @slots;
+ * the short one is last.
  */
-uint32_t fes_own_slots_new(const char *path, uint32_t size,
+uint32_t fes_own_slots_new(const char *path, uint8_t attributes, uint32_t size,
 	uint8_t slots[FAT_SET_MAX_SLOTS * FAT_SLOT_LEN]);
 
-/* Size, write date and time of an entry set that is there. */
+/* Size and times of an entry set that is there. */
 void fes_own_slots_renew(uint8_t *slots, uint32_t n_slots, uint32_t size);
