@@ -5,16 +5,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lib/internal.h"
+#include "lib/own.h"
 
 /* What boots a machine with systemd-boot. */
 static const char *const default_paths[] = {"/loader", "/EFI/Linux", "/EFI/systemd"};
 
 /*
- * Inside managed directories, yet each volume's own: the seed must differ between volumes, the
- * software TPM's state belongs to the volume the system was started from.
+ * Inside managed directories, yet each volume's own: the seed must differ between volumes, where a
+ * volume's files come from is told of itself, the software TPM's state belongs to the volume the
+ * system was started from.
  */
-static const char *const private_paths[] = {"/loader/random-seed", "/loader/swtpm"};
+static const char *const private_paths[] = {FES_SEED_PATH, FES_ORIGIN_PATH, "/loader/swtpm"};
 
 /* bootctl's temporary files; left behind by a crash they mean nothing elsewhere. */
 static const char private_prefix[] = ".#";

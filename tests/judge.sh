@@ -15,7 +15,7 @@ export PATH=$PATH:/usr/sbin:/sbin
 
 # The managed directories, as an extended regular expression for relative paths.
 MANAGED='^(loader|efi/linux|efi/systemd)'
-PRIVATE='^loader/random-seed$|^loader/swtpm(/|$)|(^|/)\.#'
+PRIVATE='^loader/random-seed$|^loader/esp-sync\.was$|^loader/swtpm(/|$)|(^|/)\.#'
 
 # What the trees below hold: path | on an old mirror | on the primary. BYTES@SEED or
 # BYTES@SEED:DAY, where C is the cluster size and DAY the day of the modification time (default:

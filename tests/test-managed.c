@@ -88,6 +88,7 @@ END_TEST
 START_TEST(test_each_volumes_own_is_foreign_inside_of_the_managed)
 {
 	expect("/loader/random-seed", FES_FOREIGN);
+	expect("/loader/esp-sync.was", FES_FOREIGN);
 	expect("/loader/swtpm", FES_FOREIGN);
 	expect("/loader/swtpm/state", FES_FOREIGN);
 	expect("/loader/random-seed.conf", FES_MANAGED);

@@ -242,7 +242,8 @@ static enum reader_role role_of(const char *path, const char *name,
 
 	if (strchr(name, '/') || strncmp(name, ".#", 2) == 0 ||
 		(rules->excluded && is_within(path, rules->excluded)) ||
-		is_within(path, "/loader/random-seed") || is_within(path, "/loader/swtpm"))
+		is_within(path, "/loader/random-seed") || is_within(path, "/loader/swtpm") ||
+		is_within(path, "/loader/esp-sync.was"))
 		return READER_FOREIGN;
 	for (size_t i = 0; i < n; i++)
 		if (is_within(path, managed[i]))
