@@ -32,3 +32,11 @@ int fat_recheck_device(const struct fat_volume *vol)
 	}
 	return r;
 }
+
+/* All that is known so far of a disk that was pulled out is that transfers fail. */
+int fat_blame_device(const struct fat_volume *vol, int r)
+{
+	if (r == -EIO || r == -ENODEV)
+		(void)fat_recheck_device(vol);
+	return r;
+}

@@ -9,7 +9,8 @@
 #include "fat/txn.h"
 
 /*
- * The write protocol. Nothing else in fat/ calls blkdev_flush(), here called the barrier.
+ * The write protocol. Nothing else changes a volume, but for the contents of a single file: see
+ * overwrite.c.
  *
  * Managed directories are never edited. A new version of a directory is built whole, written
  * with everything below it into free clusters, and one write of one sector in its parent changes
@@ -261,15 +262,6 @@ int fat_txn_poll(const struct fat_txn *txn)
 	return txn->poll ? txn->poll(txn->poll_userdata) : 0;
 }
 
-static int barrier(struct fat_volume *vol)
-{
-	int r = blkdev_flush(vol->dev);
-
-	if (r < 0)
-		fat_report(vol, "the device cannot make writes durable: %s", strerror(-r));
-	return r;
-}
-
 /* Write the dirty sectors of one copy, and the barrier if there was anything to write. */
 static int write_copy(struct fat_volume *vol, unsigned copy)
 {
@@ -277,7 +269,7 @@ static int write_copy(struct fat_volume *vol, unsigned copy)
 
 	if (n < 0)
 		return (int)n;
-	return n > 0 ? barrier(vol) : 0;
+	return n > 0 ? fat_barrier(vol) : 0;
 }
 
 static int write_copies_last_first(struct fat_volume *vol)
@@ -351,7 +343,7 @@ static int cut_stale_links(struct fat_volume *vol)
 	r = fat_table_compare(vol, 1, cut_stale_link, &any);
 	if (r < 0 || !any)
 		return r;
-	r = barrier(vol);
+	r = fat_barrier(vol);
 	return r < 0 ? r : fat_table_compare(vol, 1, refuse_stale_link, NULL);
 }
 
@@ -397,7 +389,7 @@ static int prepare_data(struct fat_txn *txn)
 			r = fat_data_write(txn, txn->ops[i].item);
 			any = true;
 		}
-	return r < 0 || !any ? r : barrier(txn->vol);
+	return r < 0 || !any ? r : fat_barrier(txn->vol);
 }
 
 /* Between two copies is a good moment to stop: they differ on clusters that no entry reaches. */
@@ -466,25 +458,6 @@ static int verify(struct fat_txn *txn)
 	return r;
 }
 
-/*
- * The block around a unit that the device handles at once, unless it reaches out of the
- * directory's cluster: written whole, with neighbours as they are, it spares drives with
- * emulated sectors a read-modify-write that a power cut could hurt.
- */
-static void surrounding_block(const struct fat_volume *vol, const struct fat_step *step,
-	uint64_t *ret_offset, size_t *ret_len)
-{
-	uint32_t unit = blkdev_sector_size(vol->dev), block = blkdev_physical_size(vol->dev);
-	uint64_t start = step->offset / block * block;
-
-	*ret_offset = step->offset;
-	*ret_len = unit;
-	if (start < step->region_start || start + block > step->region_end)
-		return;
-	*ret_offset = start;
-	*ret_len = block;
-}
-
 static int write_unit(struct fat_volume *vol, const struct fat_step *step, uint8_t *buf)
 {
 	uint32_t unit = blkdev_sector_size(vol->dev);
@@ -493,7 +466,8 @@ static int write_unit(struct fat_volume *vol, const struct fat_step *step, uint8
 	size_t len;
 	int r;
 
-	surrounding_block(vol, step, &offset, &len);
+	fat_surrounding_block(vol, step->offset, step->region_start, step->region_end, &offset,
+		&len);
 	at = buf + (step->offset - offset);
 	r = blkdev_read(vol->dev, offset, buf, len);
 	if (r == 0 && memcmp(at, step->before, unit) != 0) {
@@ -535,7 +509,7 @@ static int run_write_step(struct fat_volume *vol, const struct fat_step *step)
 		return -ENOMEM;
 	r = write_unit(vol, step, buf);
 	if (r == 0)
-		r = barrier(vol);
+		r = fat_barrier(vol);
 	if (r == 0)
 		r = read_back_unit(vol, step, buf);
 	free(buf);
@@ -582,7 +556,7 @@ static int write_fsinfo(struct fat_volume *vol, const struct fat_fsinfo *info, u
 	memcpy(buf, info, sizeof *info);
 	r = blkdev_write(vol->dev, vol->geo.fsinfo_offset, buf, unit);
 	if (r == 0)
-		r = barrier(vol);
+		r = fat_barrier(vol);
 	if (r == 0)
 		r = blkdev_read(vol->dev, vol->geo.fsinfo_offset, buf, unit);
 	return r == 0 && memcmp(buf, info, sizeof *info) != 0 ? -EIO : r;
@@ -626,14 +600,6 @@ static int release(struct fat_txn *txn)
 	return r < 0 ? r : update_fsinfo(txn->vol);
 }
 
-/* Of a disk that was pulled out all that is known so far is that transfers fail. */
-static int blame_device(const struct fat_txn *txn, int r)
-{
-	if (r == -EIO || r == -ENODEV)
-		(void)fat_recheck_device(txn->vol);
-	return r;
-}
-
 int fat_txn_prepare(struct fat_txn *txn)
 {
 	struct fat_volume *vol = txn->vol;
@@ -648,7 +614,7 @@ int fat_txn_prepare(struct fat_txn *txn)
 	if (r == 0)
 		r = verify(txn);
 	txn->prepared = r == 0;
-	return blame_device(txn, r);
+	return fat_blame_device(txn->vol, r);
 }
 
 uint32_t fat_txn_count(const struct fat_txn *txn)
@@ -665,7 +631,7 @@ int fat_txn_commit(struct fat_txn *txn, uint32_t end)
 	while (r == 0 && txn->n_committed < end)
 		r = commit(txn, &txn->ops[txn->n_committed++]);
 	txn->prepared = r == 0;
-	return blame_device(txn, r);
+	return fat_blame_device(txn->vol, r);
 }
 
 int fat_txn_release(struct fat_txn *txn)
@@ -678,7 +644,7 @@ int fat_txn_release(struct fat_txn *txn)
 	r = release(txn);
 	if (r == 0)
 		r = fat_recheck_device(txn->vol);
-	return blame_device(txn, r);
+	return fat_blame_device(txn->vol, r);
 }
 
 int fat_txn_run(struct fat_txn *txn, int (*before_commit)(void *userdata), void *userdata)

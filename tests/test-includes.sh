@@ -84,6 +84,16 @@ for file in fat/*.[ch] lib/*.[ch] tools/*.[ch]; do
 $found"
 done
 
+# Each barrier has its place in a protocol.
+for file in fat/*.[ch] lib/*.[ch] tools/*.[ch]; do
+	case $file in
+	fat/blkdev.[ch] | fat/medium.c) continue ;;
+	esac
+	found=$(calls 'blkdev_flush[ \t]*\\(' "$file")
+	[ -z "$found" ] || fail "barriers are fat_barrier():
+$found"
+done
+
 # Only partitions are opened for writing, and what they are is for fes_spec_resolve() to find out: a
 # disk that was open for writing would have udev read its partition table anew when it is closed.
 # The list is written through the mount of a primary.
