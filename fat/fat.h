@@ -164,6 +164,22 @@ int fat_file_open(struct fat_volume *vol, uint32_t first_cluster, uint32_t size,
 int64_t fat_file_read(struct fat_file *file, void *buf, size_t len);
 void fat_file_close(struct fat_file *file);
 
+/*
+ * Change the contents of a file where they stand: the @head_len bytes of @head come to its beginning in
+ * one write of one sector, and when they are durable all else in its @size bytes becomes zero, up to
+ * the end of its last cluster. Its directory entry stays as it is. A power cut leaves the old or the
+ * new @head_len bytes, and behind the new ones old bytes or zeros. See fat/overwrite.c.
+ *
+ * @vol was checked since it was opened; transactions since then do not matter. @path is used in messages
+ * only. After an error of the device @vol must be closed.
+ *
+ * Returns 0, -EINVAL (@head is empty, longer than the file or than a sector of the device), -EUCLEAN
+ * (not checked, damage, or the chain ends early: the last is reported), -EIO, -ESTALE, -ENOMEM or a
+ * device error.
+ */
+int fat_file_overwrite(struct fat_volume *vol, uint32_t first_cluster, uint32_t size, const char *path,
+	const void *head, size_t head_len);
+
 /* Whether a chain has exactly the clusters that @size bytes need (0 bytes: no chain). */
 bool fat_chain_fits(const struct fat_volume *vol, uint32_t first_cluster, uint32_t size);
 
