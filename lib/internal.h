@@ -5,6 +5,7 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <sys/types.h>
 
 #include "fat/fat.h"
 
@@ -13,6 +14,9 @@
 
 /* ---- context.c ---- */
 
+/* As getrandom(2). */
+typedef ssize_t (*fes_entropy_fn)(void *buf, size_t len, unsigned flags);
+
 struct fes_context {
 	fes_log_fn log;
 	void *log_userdata;
@@ -20,6 +24,7 @@ struct fes_context {
 	unsigned timeout_seconds;
 	struct fes_host host;
 	atomic_bool interrupted;
+	fes_entropy_fn entropy; /* NULL: getrandom() */
 	atomic_int wake; /* see fes_wake_fd(); -1: nobody asked for it */
 	bool muted; /* errors and warnings are only information */
 	bool insisting; /* what was begun has to come to its end */

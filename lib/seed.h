@@ -8,25 +8,39 @@
 
 #include "lib/own.h"
 
-enum { FES_SEED_LEN = 32 };
+enum {
+	FES_SEED_LEN = 32,
+	FES_SEED_LEN_MAX = 32 * 1024, /* systemd-boot takes no longer one */
+};
+
+/* Have @fn called instead of getrandom(2), which it is like; NULL: getrandom() again. For tests. */
+void fes_set_entropy(struct fes_context *context, fes_entropy_fn fn);
 
 /*
  * Make a new seed: SHA-256 of fresh bytes from the kernel and of the old seed (@old may be NULL), each
  * with its length in front as bootctl does, so that it is never worse than the old one.
  *
- * Returns 0, -EAGAIN (the kernel has no entropy yet; not reported), or another errno of getrandom().
+ * Returns 0, -EAGAIN (the kernel has no entropy yet; not reported), or another errno of getrandom(),
+ * not reported either.
  */
 int fes_seed_mint(struct fes_context *context, const void *old, size_t old_len,
 	uint8_t ret[FES_SEED_LEN]);
 
-/* Whether @volume has a seed, of whatever size: 1, 0 or a negative errno. */
+/*
+ * Whether @volume has a seed, of whatever size: 1, 0, or an error of fat_lookup(), reported. A
+ * directory is none.
+ */
 int fes_seed_is_there(struct fes_volume *volume);
 
 /*
- * Renew the seed of @volume where it stands: the new one takes the place of the old one's first 32
- * bytes in one sector write, and once that is durable what else the file holds is zeroed; the entry stays as it is.
- * One with the read-only attribute, or one shorter than 32 bytes, is left alone.
+ * Renew the seed of @volume where it stands: see fat_file_overwrite(). The entry stays as it is, and
+ * so does the length.
  *
- * *@ret_note gets a static text that says why it was left alone, or NULL. Returns 0 or an error, reported; -ENOENT (not reported): there is none.
+ * It is left alone if it has the read-only attribute, which systemd-boot honours as well; if it is
+ * shorter than FES_SEED_LEN or longer than FES_SEED_LEN_MAX, or no file; and if the kernel has no
+ * entropy yet. *@ret_note gets a static text that says which, or NULL; unless there is none.
+ *
+ * Returns 0, -ENOENT (there is none; not reported), -ENOMEM (not reported), or an error of
+ * fat_lookup(), fat_file_overwrite() or getrandom(), reported.
  */
 int fes_seed_renew(struct fes_volume *volume, const char **ret_note);
