@@ -221,13 +221,17 @@ usage_error "--strict.*no argument" --strict=yes
 for mode in '' x Pretty 'short '; do
 	usage_error '--json' "--json=$mode" ls primary.img
 done
+for mode in '' x Auto 'auto ' help 2; do
+	usage_error '--random-seed' "--random-seed=$mode" diff same.img
+done
+usage_error "--random-seed.*argument" diff same.img --random-seed
 for number in '' ' 1' 1s -1 +1 0x10 1.5 4294967296 99999999999999999999; do
 	usage_error '--timeout' "--timeout=$number" ls primary.img
 done
 usage_error '--primary.*check' check --primary=primary.img same.img
 usage_error '--dry-run.*ls' ls -n primary.img
 usage_error '--quick.*cat' cat --quick primary.img /x
-for option in --dry-run --manage=/x --exclude=/x --quick --force --strict; do
+for option in --dry-run --manage=/x --exclude=/x --quick --force --strict --random-seed=auto; do
 	for word in list wait; do
 		usage_error "'${option%=*}' is not known to $word" $word $option
 	done
@@ -446,6 +450,10 @@ run 1 diff --no-legend --primary primary.img mirror.img same.img
 not_in_out '^[^ ]'
 run 1 diff -q --primary primary.img mirror.img
 no_out
+for mode in always auto never yes y true t on 1 no n false f off 0; do
+	run 0 diff -q --primary primary.img --random-seed=$mode same.img
+	no_out
+done
 run 1 status --primary primary.img same.img mirror.img
 in_out '^  type +FAT12'
 in_out '^  state +differs \(5 files.*, 1\.0 MiB\)$'

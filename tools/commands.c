@@ -29,6 +29,7 @@ static int configure_sync(const struct command *command, bool dry_run, struct fe
 	int r = 0;
 
 	fes_sync_set_flags(sync, options->sync_flags | (dry_run ? FES_SYNC_DRY_RUN : 0));
+	fes_sync_set_random_seed(sync, options->random_seed);
 
 	if (options->primary)
 		r = fes_sync_set_primary(sync, options->primary);

@@ -38,6 +38,7 @@ struct options {
 	const char **excluded;
 	size_t n_excluded;
 	unsigned sync_flags; /* FES_SYNC_* */
+	enum fes_random_seed random_seed;
 	bool strict;
 	bool has_timeout;
 	unsigned timeout; /* seconds */

@@ -125,6 +125,9 @@ static void print_help(void)
 		"      --manage=PATH            one more directory or file to make equal\n"
 		"      --exclude=PATH           leave this path alone\n"
 		"      --quick                  equal size, times and attributes: equal contents\n"
+		"      --random-seed=always|auto|never\n"
+		"                               renew the random seed of each mirror, of each that\n"
+		"                               is changed (auto, the default), or of none\n"
 		"      --strict                 a mirror that is missing is an error\n"
 		"      --force                  override a refusal that is said to be overridable\n"
 		"\n"
@@ -153,6 +156,7 @@ enum option_value {
 	OPTION_MANAGE,
 	OPTION_EXCLUDE,
 	OPTION_QUICK,
+	OPTION_RANDOM_SEED,
 	OPTION_FORCE,
 	OPTION_TIMEOUT,
 	OPTION_JSON,
@@ -168,6 +172,7 @@ static const struct option long_options[] = {
 	{"manage", required_argument, NULL, OPTION_MANAGE},
 	{"exclude", required_argument, NULL, OPTION_EXCLUDE},
 	{"quick", no_argument, NULL, OPTION_QUICK},
+	{"random-seed", required_argument, NULL, OPTION_RANDOM_SEED},
 	{"force", no_argument, NULL, OPTION_FORCE},
 	{"timeout", required_argument, NULL, OPTION_TIMEOUT},
 	{"json", required_argument, NULL, OPTION_JSON},
@@ -248,6 +253,41 @@ static int take_json(struct options *options, const char *text)
 	return STATUS_USAGE;
 }
 
+/* That of bootctl(1) is a boolean, spelt as systemd takes it. */
+static int take_random_seed(struct options *options, const char *text)
+{
+	static const struct {
+		const char *name;
+		enum fes_random_seed random_seed;
+	} modes[] = {
+		{"always", FES_RANDOM_SEED_ALWAYS},
+		{"auto", FES_RANDOM_SEED_AUTO},
+		{"never", FES_RANDOM_SEED_NEVER},
+		{"yes", FES_RANDOM_SEED_ALWAYS},
+		{"y", FES_RANDOM_SEED_ALWAYS},
+		{"true", FES_RANDOM_SEED_ALWAYS},
+		{"t", FES_RANDOM_SEED_ALWAYS},
+		{"on", FES_RANDOM_SEED_ALWAYS},
+		{"1", FES_RANDOM_SEED_ALWAYS},
+		{"no", FES_RANDOM_SEED_NEVER},
+		{"n", FES_RANDOM_SEED_NEVER},
+		{"false", FES_RANDOM_SEED_NEVER},
+		{"f", FES_RANDOM_SEED_NEVER},
+		{"off", FES_RANDOM_SEED_NEVER},
+		{"0", FES_RANDOM_SEED_NEVER},
+	};
+
+	for (size_t i = 0; i < sizeof modes / sizeof modes[0]; i++) {
+		if (strcmp(text, modes[i].name) == 0) {
+			options->random_seed = modes[i].random_seed;
+			return GO_ON;
+		}
+	}
+	complain("--random-seed=%s: not one of always, auto, never", text);
+	suggest_help();
+	return STATUS_USAGE;
+}
+
 static int refuse_option(char **argv)
 {
 	/* getopt(3) leaves 0 for an unknown long option, its value where it takes no argument. */
@@ -319,6 +359,9 @@ static int take_option(struct options *options, int value, char **argv)
 	case OPTION_DISK:
 		options->disks[options->n_disks++] = optarg;
 		return GO_ON;
+	case OPTION_RANDOM_SEED:
+		note_option(options, 1 << OPTIONS_COPY, value);
+		return take_random_seed(options, optarg);
 	case OPTION_TIMEOUT:
 		return take_timeout(options, optarg);
 	case OPTION_JSON:
