@@ -180,6 +180,12 @@ void fat_file_close(struct fat_file *file);
 int fat_file_overwrite(struct fat_volume *vol, uint32_t first_cluster, uint32_t size, const char *path,
 	const void *head, size_t head_len);
 
+/*
+ * Make @cluster zero if it is free, and do nothing if it is not: what was in a file that is gone shall
+ * not be left on the medium. @path is how messages call it. Errors as above.
+ */
+int fat_wipe_free(struct fat_volume *vol, uint32_t cluster, const char *path);
+
 /* Whether a chain has exactly the clusters that @size bytes need (0 bytes: no chain). */
 bool fat_chain_fits(const struct fat_volume *vol, uint32_t first_cluster, uint32_t size);
 

@@ -29,7 +29,7 @@ struct overwrite {
 	uint32_t first_cluster;
 	uint32_t n_clusters;
 	const void *head;
-	size_t head_len;
+	size_t head_len; /* 0: all of it becomes zero */
 	uint8_t *want;  /* a cluster as it is to be */
 	uint8_t *found; /* a cluster as it is */
 	bool wrote;
@@ -111,7 +111,8 @@ static int check_cluster(struct overwrite *o, uint32_t cluster)
 static void want_head(struct overwrite *o)
 {
 	memset(o->want, 0, o->vol->geo.cluster_size);
-	memcpy(o->want, o->head, o->head_len);
+	if (o->head_len > 0)
+		memcpy(o->want, o->head, o->head_len);
 }
 
 /* For each cluster of the file, with o->want as it is to be. The chain was checked. */
@@ -144,13 +145,31 @@ static int overwrite(struct overwrite *o)
 	int r = fat_recheck_device(o->vol);
 
 	want_head(o);
-	if (r == 0)
+	if (r == 0 && o->head_len > 0)
 		r = overwrite_head(o);
 	if (r == 0)
 		r = clear_rest(o);
 	if (r == 0)
 		r = fat_recheck_device(o->vol);
 	return fat_blame_device(o->vol, r);
+}
+
+static int overwrite_with_buffers(struct overwrite *o)
+{
+	size_t len = o->vol->geo.cluster_size;
+	int r;
+
+	o->want = blkdev_buffer_new(len);
+	o->found = blkdev_buffer_new(len);
+	r = o->want && o->found ? overwrite(o) : -ENOMEM;
+	free_secret(o->want, len);
+	free_secret(o->found, len);
+	return r;
+}
+
+static bool is_sound(const struct fat_volume *vol)
+{
+	return vol->reachable && vol->check.n_damage == 0;
 }
 
 /* Also that each is there: a volume that has no damage may have changed under our hands. */
@@ -172,7 +191,6 @@ static int require_chain(const struct overwrite *o)
 int fat_file_overwrite(struct fat_volume *vol, uint32_t first_cluster, uint32_t size,
 	const char *path, const void *head, size_t head_len)
 {
-	size_t len = vol->geo.cluster_size;
 	struct overwrite o = {
 		.vol = vol,
 		.path = path,
@@ -185,15 +203,19 @@ int fat_file_overwrite(struct fat_volume *vol, uint32_t first_cluster, uint32_t 
 
 	if (head_len == 0 || head_len > size || head_len > blkdev_sector_size(vol->dev))
 		return -EINVAL;
-	if (!vol->reachable || vol->check.n_damage > 0)
+	if (!is_sound(vol))
 		return -EUCLEAN;
 	r = require_chain(&o);
-	if (r < 0)
-		return r;
-	o.want = blkdev_buffer_new(len);
-	o.found = blkdev_buffer_new(len);
-	r = o.want && o.found ? overwrite(&o) : -ENOMEM;
-	free_secret(o.want, len);
-	free_secret(o.found, len);
-	return r;
+	return r < 0 ? r : overwrite_with_buffers(&o);
+}
+
+int fat_wipe_free(struct fat_volume *vol, uint32_t cluster, const char *path)
+{
+	struct overwrite o = {.vol = vol, .path = path, .first_cluster = cluster, .n_clusters = 1};
+
+	if (!is_sound(vol))
+		return -EUCLEAN;
+	if (!fat_cluster_valid(vol, cluster) || fat_next(vol, cluster) != FAT_FREE)
+		return 0;
+	return overwrite_with_buffers(&o);
 }

@@ -189,6 +189,40 @@ START_TEST(test_a_file_may_be_as_long_as_the_new_bytes)
 }
 END_TEST
 
+/* ---- clusters that no file has ---- */
+
+START_TEST(test_a_free_cluster_is_wiped)
+{
+	struct test *t = new_test(_i);
+	uint32_t size = t->vol->geo.cluster_size, cluster = t->vol->geo.n_clusters + 1;
+	uint64_t at = fat_cluster_offset(t->vol, cluster);
+
+	memset(t->f->bytes + at, 0xee, size);
+	ck_assert_int_eq(fat_wipe_free(t->vol, cluster, path), 0);
+	for (uint32_t i = 0; i < size; i++)
+		ck_assert_uint_eq(t->f->bytes[at + i], 0);
+	ck_assert_mem_eq(t->f->bytes, t->before, at);
+	ck_assert_str_eq(t->f->messages, "");
+	free_test(t);
+}
+END_TEST
+
+START_TEST(test_what_is_not_free_is_not_wiped)
+{
+	struct test *t = new_test(_i);
+	const uint32_t clusters[] = {0, 1, t->entry.first_cluster, t->vol->geo.n_clusters + 2};
+
+	for (size_t i = 0; i < sizeof clusters / sizeof *clusters; i++)
+		ck_assert_int_eq(fat_wipe_free(t->vol, clusters[i], path), 0);
+	ck_assert_ptr_null(t->trace.text);
+	ck_assert_mem_eq(t->f->bytes, t->before, t->f->size);
+	fat_close(t->vol);
+	ck_assert_int_eq(fat_open(t->dev, "test", NULL, &t->vol), 0);
+	ck_assert_int_eq(fat_wipe_free(t->vol, t->vol->geo.n_clusters + 1, path), -EUCLEAN);
+	free_test(t);
+}
+END_TEST
+
 /* ---- order ---- */
 
 static void expect_trace(const struct test *t, const char *want)
@@ -464,6 +498,8 @@ int main(void)
 		test_the_second_time_one_sector_is_written,
 		test_power_may_be_cut_at_any_write,
 		test_what_does_not_fit_a_sector_or_the_file_is_refused,
+		test_a_free_cluster_is_wiped,
+		test_what_is_not_free_is_not_wiped,
 	};
 	const TTest *const once[] = {
 		test_the_new_bytes_are_durable_before_anything_else_is_written,
