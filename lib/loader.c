@@ -82,32 +82,44 @@ static void set_version(char *version, size_t len, const char *prefix, struct sp
 			text.start ? text.start : "");
 }
 
+/* Behind @info, the start of what systemd's programs say of themselves. */
+static enum fes_loader_kind identify_systemd(struct span info, char *version, size_t version_len)
+{
+	struct span text = cut(info, systemd_end);
+
+	if (!text.start || !begins_with(text, systemd_product))
+		return FES_LOADER_OTHER;
+	set_version(version, version_len, "", text);
+	return FES_LOADER_SYSTEMD_BOOT;
+}
+
+/* Behind @info, the start of what shim says of itself. */
+static enum fes_loader_kind identify_shim(struct span info, char *version, size_t version_len)
+{
+	struct span text = {0};
+
+	if (begins_with(info, ": "))
+		text = cut((struct span){info.start + 2, info.len - 2}, shim_end);
+	if (text.start)
+		set_version(version, version_len, "shim ", text);
+	return FES_LOADER_SHIM;
+}
+
 enum fes_loader_kind fes_loader_identify(const void *bytes, size_t len, char *version,
 	size_t version_len)
 {
-	struct span program = {bytes, len}, text;
+	struct span program = {bytes, len}, info;
 
 	set_version(version, version_len, "", (struct span){0});
 	if (len == 0)
 		return FES_LOADER_OTHER;
-	text = find(program, systemd_start);
-	if (text.start) {
-		text = cut(text, systemd_end);
-		if (!text.start || !begins_with(text, systemd_product))
-			return FES_LOADER_OTHER;
-		set_version(version, version_len, "", text);
-		return FES_LOADER_SYSTEMD_BOOT;
-	}
-	text = find(program, shim_start);
-	if (!text.start)
-		return has_shim_component(program) ? FES_LOADER_SHIM : FES_LOADER_OTHER;
-	if (begins_with(text, ": "))
-		text = cut((struct span){text.start + 2, text.len - 2}, shim_end);
-	else
-		text = (struct span){0};
-	if (text.start)
-		set_version(version, version_len, "shim ", text);
-	return FES_LOADER_SHIM;
+	info = find(program, systemd_start);
+	if (info.start)
+		return identify_systemd(info, version, version_len);
+	info = find(program, shim_start);
+	if (info.start)
+		return identify_shim(info, version, version_len);
+	return has_shim_component(program) ? FES_LOADER_SHIM : FES_LOADER_OTHER;
 }
 
 /* ---- on a volume ---- */
