@@ -277,7 +277,7 @@ const char *fes_mirror_get_lacking(const struct fes_mirror *mirror);
 
 /*
  * What else there is to know of the mirror, a line each, NULL behind the last: what was left as it is,
- * and what may keep it from booting.
+ * and what may keep it from booting. These are worth a warning, but not logged.
  */
 const char *fes_mirror_get_note(const struct fes_mirror *mirror, size_t i);
 uint64_t fes_mirror_get_bytes_written(const struct fes_mirror *mirror);

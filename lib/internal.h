@@ -10,6 +10,7 @@
 #include "fat/fat.h"
 
 #include "lib/fatespsync.h"
+#include "lib/notes.h"
 #include "lib/spec.h"
 
 /* ---- context.c ---- */
@@ -616,8 +617,7 @@ struct fes_mirror {
 	char *lacking; /* see fes_mirror_get_lacking() */
 	bool stale; /* failed before any commit, because the primary changed */
 	char *message;
-	char **notes; /* see fes_mirror_get_note() */
-	size_t n_notes;
+	struct fes_notes notes; /* see fes_mirror_get_note() */
 	struct blkdev_stats stats;
 	struct fes_change *changes; /* owned, with their texts */
 	size_t n_changes;
@@ -639,8 +639,8 @@ int fes_run_look_again(const struct fes_run *run);
 void fes_mirror_sync(struct fes_mirror *mirror, const struct fes_run *run);
 
 /*
- * Something worth knowing about a mirror that is no reason to refuse it: logged as a warning, with
- * its name in front, and kept for who asks, each text once.
+ * Something worth knowing about a mirror that is no reason to refuse it: kept for who asks, each text
+ * once, and not logged but for want of memory, because a run may come by here several times.
  */
 void fes_mirror_note(struct fes_context *context, struct fes_mirror *mirror, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));

@@ -40,60 +40,22 @@ void fes_mirror_miss(struct fes_mirror *mirror)
 	mirror->message = strdup("missing: it is on the list, but on none of the disks that can be seen");
 }
 
-static bool has_note(const struct fes_mirror *mirror, const char *text)
-{
-	for (size_t i = 0; i < mirror->n_notes; i++)
-		if (strcmp(mirror->notes[i], text) == 0)
-			return true;
-	return false;
-}
-
-/* @text is taken over. For want of memory it is only logged. */
-static void keep_note(struct fes_mirror *mirror, char *text)
-{
-	char **more = realloc(mirror->notes, (mirror->n_notes + 1) * sizeof(*more));
-
-	if (!more) {
-		free(text);
-		return;
-	}
-	mirror->notes = more;
-	mirror->notes[mirror->n_notes++] = text;
-}
-
 void fes_mirror_note(struct fes_context *context, struct fes_mirror *mirror, const char *format, ...)
 {
+	char text[4096];
 	va_list args;
-	char *text;
-	int n;
 
 	va_start(args, format);
-	n = vasprintf(&text, format, args);
+	(void)vsnprintf(text, sizeof text, format, args);
 	va_end(args);
-	if (n < 0)
-		return;
-	fes_log_one_line(text);
-	if (has_note(mirror, text)) {
-		free(text);
-		return;
-	}
-	fes_log(context, FES_LOG_WARNING, "%s: %s",
-		mirror->resolved ? mirror->spec.name : mirror->spec_text, text);
-	keep_note(mirror, text);
+	if (fes_notes_add(&mirror->notes, "%s", text) < 0)
+		fes_log(context, FES_LOG_WARNING, "%s: %s",
+			mirror->resolved ? mirror->spec.name : mirror->spec_text, text);
 }
 
 const char *fes_mirror_get_note(const struct fes_mirror *mirror, size_t i)
 {
-	return i < mirror->n_notes ? mirror->notes[i] : NULL;
-}
-
-static void free_notes(struct fes_mirror *mirror)
-{
-	for (size_t i = 0; i < mirror->n_notes; i++)
-		free(mirror->notes[i]);
-	free(mirror->notes);
-	mirror->notes = NULL;
-	mirror->n_notes = 0;
+	return fes_notes_get(&mirror->notes, i);
 }
 
 static void free_changes(struct fes_mirror *mirror)
@@ -111,7 +73,7 @@ void fes_mirror_reset(struct fes_mirror *mirror)
 		fes_mirror_reset(mirror->xbootldr);
 	fes_volume_close(mirror->volume);
 	mirror->volume = NULL;
-	free_notes(mirror);
+	fes_notes_done(&mirror->notes);
 	free_changes(mirror);
 	mirror->changes = NULL;
 	mirror->n_changes = 0;
@@ -131,7 +93,7 @@ void fes_mirror_done(struct fes_mirror *mirror)
 	fes_volume_close(mirror->volume);
 	if (mirror->resolved)
 		fes_spec_done(&mirror->spec);
-	free_notes(mirror);
+	fes_notes_done(&mirror->notes);
 	free_changes(mirror);
 	free(mirror->message);
 	free(mirror->lacking);

@@ -290,6 +290,26 @@ START_TEST(test_a_mirror_that_is_cut_short_meanwhile_is_not_called_synced)
 }
 END_TEST
 
+/* What is told several times, as of a primary that is read anew, is known once. */
+START_TEST(test_each_note_is_kept_once)
+{
+	struct fes_context *context;
+	struct fes_mirror mirror = {0};
+
+	ck_assert_int_eq(fes_new(&context), 0);
+	ck_assert_ptr_null(fes_mirror_get_note(&mirror, 0));
+	fes_mirror_note(context, &mirror, "%s is kept", "/a");
+	fes_mirror_note(context, &mirror, "%s is kept", "/b\nor not");
+	fes_mirror_note(context, &mirror, "%s is kept", "/a");
+	ck_assert_str_eq(fes_mirror_get_note(&mirror, 0), "/a is kept");
+	ck_assert_str_eq(fes_mirror_get_note(&mirror, 1), "/b?or not is kept");
+	ck_assert_ptr_null(fes_mirror_get_note(&mirror, 2));
+	fes_mirror_reset(&mirror);
+	ck_assert_ptr_null(fes_mirror_get_note(&mirror, 0));
+	fes_free(context);
+}
+END_TEST
+
 int main(void)
 {
 	TCase *tc = tcase_create("mirror");
@@ -307,6 +327,7 @@ int main(void)
 	tcase_add_test(tc, test_contents_that_change_before_they_are_copied_are_noticed);
 	tcase_add_test(tc, test_contents_that_the_mirror_loses_are_noticed);
 	tcase_add_test(tc, test_a_mirror_that_is_cut_short_meanwhile_is_not_called_synced);
+	tcase_add_test(tc, test_each_note_is_kept_once);
 	suite_add_tcase(suite, tc);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_ENV);
