@@ -119,6 +119,32 @@ static void tell_missing(const struct command *command, const struct fes_sync *s
 	}
 }
 
+static void tell_notes_of(const struct command *command, const struct fes_mirror *mirror)
+{
+	const char *name = fes_mirror_get_name(mirror), *note;
+
+	for (size_t i = 0; (note = fes_mirror_get_note(mirror, i)); i++)
+		command->complain(name ? name : fes_mirror_get_spec(mirror), note);
+}
+
+/* They are warnings. In a status they are what was asked for, and stand in the report. */
+static void tell_notes(const struct command *command, const struct fes_sync *sync,
+	enum report_verb verb)
+{
+	size_t n = fes_sync_get_n_mirrors(sync);
+
+	if (verb == REPORT_STATUS || command->options->style.quiet)
+		return;
+	for (size_t i = 0; i < n; i++) {
+		const struct fes_mirror *mirror = fes_sync_get_mirror(sync, i);
+		const struct fes_mirror *xbootldr = fes_mirror_get_xbootldr(mirror);
+
+		tell_notes_of(command, mirror);
+		if (xbootldr)
+			tell_notes_of(command, xbootldr);
+	}
+}
+
 int run_sync(const struct command *command, struct fes_sync *sync, enum report_verb verb)
 {
 	struct report *report = command->report;
@@ -140,6 +166,7 @@ int run_sync(const struct command *command, struct fes_sync *sync, enum report_v
 	status = failed ? STATUS_PRIMARY :
 			  sync_status(sync, verb, command->options->strict);
 	tell_missing(command, sync);
+	tell_notes(command, sync, verb);
 	if (signal)
 		status = STATUS_SIGNAL + signal;
 	if (failed)

@@ -175,6 +175,23 @@ static void set_boots(struct report *report, json_t *object, const struct fes_mi
 	set_text_unless_empty(report, object, "lacking", lacking);
 }
 
+static void append_text(struct report *report, json_t *array, const char *text)
+{
+	char *utf8 = text_to_utf8(text);
+
+	append(report, array, utf8 ? json_string(utf8) : NULL);
+	free(utf8);
+}
+
+static void set_notes(struct report *report, json_t *object, const struct fes_mirror *mirror)
+{
+	json_t *notes = set_child(report, object, "notes", json_array());
+	const char *note;
+
+	for (size_t i = 0; (note = fes_mirror_get_note(mirror, i)); i++)
+		append_text(report, notes, note);
+}
+
 static void fill_mirror(struct report *report, json_t *object, const struct fes_mirror *mirror,
 	enum report_verb verb)
 {
@@ -188,6 +205,7 @@ static void fill_mirror(struct report *report, json_t *object, const struct fes_
 	set_text(report, object, "state", state_word(report_mirror_state(mirror, verb)));
 	set_text(report, object, "message", fes_mirror_get_message(mirror));
 	set_boots(report, object, mirror);
+	set_notes(report, object, mirror);
 
 	changes = set_child(report, object, "changes", json_array());
 	for (size_t i = 0; i < n_changes; i++)

@@ -338,6 +338,14 @@ static void put_boots(const struct fes_mirror *mirror)
 	printf("  %-9s %s%s\n", "boots", *lacking ? "no: " : "yes", lacking);
 }
 
+static void put_notes(const struct fes_mirror *mirror)
+{
+	const char *note;
+
+	for (size_t i = 0; (note = fes_mirror_get_note(mirror, i)); i++)
+		put_field("warning", note);
+}
+
 static void put_role(const char *role, const char *name, const char *esp)
 {
 	printf("%s ", role);
@@ -372,6 +380,7 @@ static void put_mirror_status(const struct fes_mirror *mirror, const char *esp)
 		put_field("partuuid", fes_mirror_get_partuuid(mirror));
 	put_state(mirror);
 	put_boots(mirror);
+	put_notes(mirror);
 }
 
 static void put_list_change(const struct fes_sync *sync, enum report_verb verb)
