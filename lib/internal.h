@@ -65,6 +65,7 @@ struct fes_volume {
 	struct blkdev *dev;     /* NULL once closed */
 	struct fat_volume *fat; /* NULL once closed */
 	int lock;               /* -1: none of its own */
+	uint32_t disk_sector_size; /* bytes; 0: not known, as of an image without partitions */
 	struct fat_info info;
 	char serial[10];
 	char *last_error;       /* the last message about it */

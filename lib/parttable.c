@@ -174,6 +174,7 @@ static int read_disk(struct fdisk_context *fdisk, const char *path, uint32_t sec
 	if (r < 0)
 		return r == -ENOMEM ? -ENOMEM : -EIO;
 
+	table->sector_size = (uint32_t)fdisk_get_sector_size(fdisk);
 	r = fdisk_has_label(fdisk) ? read_label(fdisk, table) : 0;
 	/* Opened for reading: there is nothing to sync, hence nothing to fail. */
 	(void)fdisk_deassign_device(fdisk, 1);

@@ -303,6 +303,7 @@ static int fill_partition(struct fes_spec *ret, const char *disk,
 	size_t n;
 
 	ret->kind = partition->kind;
+	ret->sector_size = table->sector_size;
 	ret->partuuid = dup_or_null(partition->uuid);
 	if (partition->uuid[0] && !ret->partuuid)
 		return -ENOMEM;

@@ -36,6 +36,7 @@ struct fes_spec {
 	char *lock_path; /* what to lock: the whole-disk node of a partition, or the file itself */
 	uint64_t offset; /* bytes; the part of @path that is the volume */
 	uint64_t size;   /* bytes; 0 with offset 0: all of it */
+	uint32_t sector_size; /* of the disk that the table is on, bytes; 0: no table was seen */
 	char *name;      /* for messages: "/dev/sda1", "esp.img", "disk.img:1" when so given */
 	char *partuuid;  /* lower case, or NULL when there is none or it cannot be seen */
 	char *xbootldr;  /* the first XBOOTLDR of the same disk, to be resolved; or NULL */
@@ -138,6 +139,7 @@ struct fes_partition {
 
 struct fes_parttable {
 	char type[16]; /* "gpt", "dos", ...; "" when there is no table */
+	uint32_t sector_size; /* of the disk, bytes */
 	struct fes_partition *partitions;
 	size_t n_partitions;
 	bool protective_only; /* an MBR that protects a GPT which is not there */

@@ -251,6 +251,14 @@ static int open_device(struct fes_volume *volume, const struct fes_spec *spec,
 	return r < 0 ? r : fes_volume_settle(volume);
 }
 
+/* An image does not know of what disk it is; its partition table, if there is one, does. */
+static uint32_t disk_sector_size(const struct fes_volume *volume, const struct fes_spec *spec)
+{
+	if (blkdev_get_identity(volume->dev).block)
+		return blkdev_sector_size(volume->dev);
+	return spec->sector_size;
+}
+
 int fes_volume_open_spec(struct fes_context *context, const struct fes_spec *spec,
 	enum fes_open_mode mode, struct fes_volume **ret, char **message)
 {
@@ -262,6 +270,7 @@ int fes_volume_open_spec(struct fes_context *context, const struct fes_spec *spe
 	r = open_device(volume, spec, mode);
 	if (r < 0)
 		return give_up(volume, r, message);
+	volume->disk_sector_size = disk_sector_size(volume, spec);
 	r = open_fat(volume, keep_message);
 	if (r == -EMEDIUMTYPE)
 		describe_stranger(volume, spec);
