@@ -1,0 +1,376 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* What booting needs beside the managed directories: found on a primary and, from there, on a mirror. */
+
+#include <config.h>
+
+#include <check.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/needs.h"
+#include "tests/fixture.h"
+#include "tests/testdev.h"
+
+struct side {
+	struct fixture *fixture;
+	struct fes_volume *volume;
+	struct fes_tree *tree;
+};
+
+struct test {
+	struct fes_context *context;
+	struct fes_managed managed;
+	struct side primary, mirror;
+	char warnings[4096];
+};
+
+#define LOADER "#### LoaderInfo: systemd-boot 262 ####\n"
+#define SHIM "UEFI SHIM\n$Version: 15.8 $\n"
+#define N(list) (sizeof(list) / sizeof(*(list)))
+
+static void take_message(void *userdata, enum fes_log_level level, const char *message)
+{
+	struct test *t = userdata;
+	size_t len = strlen(t->warnings);
+
+	if (level == FES_LOG_WARNING)
+		(void)snprintf(t->warnings + len, sizeof t->warnings - len, "%s\n", message);
+}
+
+static struct test *test_new(void)
+{
+	struct test *t = calloc(1, sizeof *t);
+
+	ck_assert_ptr_nonnull(t);
+	ck_assert_int_eq(fes_new(&t->context), 0);
+	fes_set_log(t->context, take_message, t);
+	ck_assert_int_eq(fes_managed_init(&t->managed), 0);
+	return t;
+}
+
+static void open_side(struct test *t, struct side *side, const struct fixture_file *files, size_t n)
+{
+	struct fat_check_result check;
+	struct blkdev *dev;
+
+	side->fixture = fixture_new(0, files, n);
+	ck_assert_int_eq(memdev_wrap(side->fixture->bytes, side->fixture->size, 512, &dev), 0);
+	ck_assert_int_eq(fes_volume_adopt(t->context, dev, "volume", &side->volume, NULL), 0);
+	ck_assert_int_eq(fes_volume_require_sound(side->volume, &check), 0);
+}
+
+static void read_primary(struct test *t, const struct fixture_file *files, size_t n)
+{
+	open_side(t, &t->primary, files, n);
+	ck_assert_int_eq(fes_tree_read(t->primary.volume, &t->managed, &t->primary.tree), 0);
+}
+
+static void read_mirror(struct test *t, const struct fixture_file *files, size_t n, bool force)
+{
+	open_side(t, &t->mirror, files, n);
+	ck_assert_int_eq(fes_tree_read_mirror(t->mirror.volume, &t->managed, t->primary.tree, force,
+		&t->mirror.tree), 0);
+}
+
+static void close_side(struct side *side)
+{
+	fes_tree_free(side->tree);
+	fes_volume_close(side->volume);
+	if (side->fixture)
+		fixture_free(side->fixture);
+}
+
+static void test_free(struct test *t)
+{
+	close_side(&t->primary);
+	close_side(&t->mirror);
+	fes_managed_done(&t->managed);
+	fes_free(t->context);
+	free(t);
+}
+
+static bool is_managed(const struct side *side, const char *path)
+{
+	const struct fes_node *node = fes_tree_find(side->tree, path);
+
+	return node && node->role == FES_MANAGED;
+}
+
+static const struct fixture_file debian[] = {
+	{.path = "/loader/entries/deb.conf", .text = "linux deb/2/linux\ninitrd /deb/2/initrd\n"},
+	{.path = "/deb/2/linux", .text = "k"},
+	{.path = "/deb/2/initrd", .text = "i"},
+	{.path = "/deb/2/unused", .text = "u"},
+	{.path = "/deb/1/linux", .text = "k"},
+	{.path = "/other/1/linux", .text = "k"},
+	{.path = "/vmlinuz", .text = "k"},
+};
+
+START_TEST(test_what_entries_refer_to_is_managed_and_what_is_beside_it_is_not)
+{
+	struct test *t = test_new();
+
+	read_primary(t, debian, N(debian));
+	ck_assert(is_managed(&t->primary, "/deb"));
+	ck_assert(is_managed(&t->primary, "/deb/2/linux"));
+	ck_assert(is_managed(&t->primary, "/DEB/2/INITRD"));
+	ck_assert(!is_managed(&t->primary, "/deb/2/unused"));
+	ck_assert(!is_managed(&t->primary, "/deb/1"));
+	ck_assert(!is_managed(&t->primary, "/other"));
+	ck_assert(!is_managed(&t->primary, "/vmlinuz"));
+	test_free(t);
+}
+END_TEST
+
+static const struct fixture_file old_debian[] = {
+	{.path = "/loader/entries/deb.conf", .text = "linux /deb/1/linux\nefi /EFI/memtest/mt.efi\n"},
+	{.path = "/loader/entries/gone.conf", .text = "linux /home/linux\n"},
+	{.path = "/EFI/memtest/mt.efi", .text = "m"},
+	{.path = "/deb/1/linux", .text = "k"},
+	{.path = "/deb/1/foreign", .text = "f"},
+	{.path = "/other/1/linux", .text = "k"},
+	{.path = "/home/me", .text = "m"},
+};
+
+START_TEST(test_of_a_mirror_what_its_own_entries_refer_to_is_managed_too)
+{
+	struct test *t = test_new();
+
+	read_primary(t, debian, N(debian));
+	read_mirror(t, old_debian, N(old_debian), false);
+	ck_assert(is_managed(&t->mirror, "/deb/1/linux"));
+	ck_assert(!is_managed(&t->mirror, "/deb/1/foreign"));
+	ck_assert(!is_managed(&t->mirror, "/other"));
+	ck_assert(!is_managed(&t->mirror, "/home"));
+	ck_assert(!is_managed(&t->mirror, "/EFI/memtest/mt.efi"));
+	test_free(t);
+}
+END_TEST
+
+START_TEST(test_private_and_excluded_files_are_not_managed_though_entries_refer_to_them)
+{
+	static const struct fixture_file files[] = {
+		{.path = "/loader/entries/a.conf",
+			.text = "linux /a/linux\ninitrd /loader/random-seed\ninitrd /x/.#new\n"
+				"efi /EFI/Microsoft/Boot/bootmgfw.efi\n"},
+		{.path = "/loader/random-seed", .text = "seed"},
+		{.path = "/a/linux", .text = "k"},
+		{.path = "/x/.#new", .text = "n"},
+		{.path = "/EFI/Microsoft/Boot/bootmgfw.efi", .text = "w"},
+	};
+	struct test *t = test_new();
+
+	ck_assert_int_eq(fes_managed_exclude(&t->managed, "/a"), 0);
+	read_primary(t, files, N(files));
+	ck_assert(!is_managed(&t->primary, "/a/linux"));
+	ck_assert(!is_managed(&t->primary, "/x/.#new"));
+	ck_assert(!is_managed(&t->primary, "/loader/random-seed"));
+	ck_assert(!is_managed(&t->primary, "/EFI/Microsoft/Boot/bootmgfw.efi"));
+	test_free(t);
+}
+END_TEST
+
+static const struct fixture_file with_shim[] = {
+	{.path = "/EFI/BOOT/BOOTX64.EFI", .text = SHIM},
+	{.path = "/EFI/BOOT/fbx64.efi", .text = "f"},
+	{.path = "/EFI/BOOT/mmx64.efi", .text = "m"},
+	{.path = "/EFI/BOOT/notes.txt", .text = "n"},
+	{.path = "/EFI/debian/shimx64.efi", .text = SHIM},
+	{.path = "/EFI/debian/BOOTX64.CSV", .text = "c"},
+	{.path = "/EFI/debian/fw/capsule.cap", .text = "c"},
+	{.path = "/EFI/fedora/shimx64.efi", .text = SHIM},
+	{.path = "/loader/loader.conf", .text = "timeout 3\n"},
+};
+
+START_TEST(test_shim_takes_its_helpers_and_its_vendors_folder_along)
+{
+	struct test *t = test_new();
+
+	read_primary(t, with_shim, N(with_shim));
+	ck_assert(is_managed(&t->primary, "/EFI/BOOT/BOOTX64.EFI"));
+	ck_assert(is_managed(&t->primary, "/EFI/BOOT/fbx64.efi"));
+	ck_assert(is_managed(&t->primary, "/EFI/BOOT/mmx64.efi"));
+	ck_assert(!is_managed(&t->primary, "/EFI/BOOT/notes.txt"));
+	ck_assert(is_managed(&t->primary, "/EFI/debian/BOOTX64.CSV"));
+	ck_assert(!is_managed(&t->primary, "/EFI/debian/fw"));
+	ck_assert(!is_managed(&t->primary, "/EFI/fedora"));
+	test_free(t);
+}
+END_TEST
+
+static const struct fixture_file with_systemd_boot[] = {
+	{.path = "/EFI/BOOT/BOOTX64.EFI", .text = LOADER},
+	{.path = "/EFI/BOOT/fbx64.efi", .text = "f"},
+	{.path = "/EFI/debian/shimx64.efi", .text = SHIM},
+	{.path = "/EFI/debian/BOOTX64.CSV", .text = "c"},
+	{.path = "/loader/loader.conf", .text = "timeout 3\n"},
+};
+
+START_TEST(test_systemd_boot_stands_alone)
+{
+	struct test *t = test_new();
+
+	read_primary(t, with_systemd_boot, N(with_systemd_boot));
+	ck_assert(is_managed(&t->primary, "/EFI/BOOT/BOOTX64.EFI"));
+	ck_assert(!is_managed(&t->primary, "/EFI/BOOT/fbx64.efi"));
+	ck_assert(!is_managed(&t->primary, "/EFI/debian"));
+	test_free(t);
+}
+END_TEST
+
+static const struct fixture_file with_grub[] = {
+	{.path = "/EFI/BOOT/BOOTX64.EFI", .text = "grub"},
+	{.path = "/loader/loader.conf", .text = "timeout 3\n"},
+};
+
+START_TEST(test_another_boot_loader_is_neither_copied_nor_replaced)
+{
+	struct test *t = test_new();
+	struct fes_tree *copy;
+
+	read_primary(t, with_grub, N(with_grub));
+	ck_assert(!is_managed(&t->primary, "/EFI/BOOT/BOOTX64.EFI"));
+	test_free(t);
+
+	t = test_new();
+	read_primary(t, with_systemd_boot, N(with_systemd_boot));
+	read_mirror(t, with_grub, N(with_grub), false);
+	ck_assert(!is_managed(&t->mirror, "/EFI/BOOT/BOOTX64.EFI"));
+	ck_assert_str_eq(t->mirror.tree->needs->other_loader, "/EFI/BOOT/BOOTX64.EFI");
+	ck_assert_int_eq(fes_tree_copy_for(t->primary.tree, t->mirror.tree->needs, &copy), 0);
+	ck_assert_int_eq(fes_tree_find(copy, "/EFI/BOOT/BOOTX64.EFI")->role, FES_FOREIGN);
+	ck_assert_int_eq(fes_tree_find(copy, "/loader/loader.conf")->role, FES_MANAGED);
+	ck_assert(is_managed(&t->primary, "/EFI/BOOT/BOOTX64.EFI"));
+	fes_tree_free(copy);
+	test_free(t);
+}
+END_TEST
+
+START_TEST(test_forced_it_is_replaced)
+{
+	struct test *t = test_new();
+
+	read_primary(t, with_systemd_boot, N(with_systemd_boot));
+	read_mirror(t, with_grub, N(with_grub), true);
+	ck_assert(is_managed(&t->mirror, "/EFI/BOOT/BOOTX64.EFI"));
+	ck_assert_ptr_null(t->mirror.tree->needs->other_loader);
+	test_free(t);
+}
+END_TEST
+
+/* A boot secret on primary and mirror (NULL: none): whether the mirror's counts as managed. */
+static bool mixin_is_managed(const char *primary, const char *mirror, bool force)
+{
+	const struct fixture_file ours[] = {
+		{.path = "/loader/loader.conf", .text = "timeout 3\n"},
+		{.path = FES_MIXIN_PATH, .text = primary},
+	};
+	const struct fixture_file theirs[] = {
+		{.path = FES_MIXIN_PATH, .text = *mirror ? mirror : NULL}};
+	struct test *t = test_new();
+	bool managed;
+
+	read_primary(t, ours, primary ? 2 : 1);
+	read_mirror(t, theirs, 1, force);
+	managed = is_managed(&t->mirror, FES_MIXIN_PATH);
+	test_free(t);
+	return managed;
+}
+
+START_TEST(test_another_boot_secret_stays)
+{
+	ck_assert(!mixin_is_managed("ours", "their", false));
+	ck_assert(!mixin_is_managed(NULL, "their", false));
+	ck_assert(!mixin_is_managed(NULL, "their", true));
+	ck_assert(mixin_is_managed("ours", "their", true));
+	ck_assert(mixin_is_managed("ours", "ours", false));
+	ck_assert(mixin_is_managed("ours", "", false));
+}
+END_TEST
+
+START_TEST(test_of_two_names_with_one_identity_one_is_managed)
+{
+	static const struct fixture_file files[] = {
+		{.path = "/loader/entries/a+3.conf", .text = "linux /k\n"},
+		{.path = "/loader/entries/A.conf", .text = "linux /k\n"},
+		{.path = "/EFI/Linux/b+2-1.efi", .text = "b"},
+		{.path = "/EFI/Linux/b+3.efi", .text = "b"},
+		{.path = "/k", .text = "k"},
+	};
+	struct test *t = test_new();
+
+	read_primary(t, files, N(files));
+	ck_assert(is_managed(&t->primary, "/loader/entries/A.conf"));
+	ck_assert(!is_managed(&t->primary, "/loader/entries/a+3.conf"));
+	ck_assert(is_managed(&t->primary, "/EFI/Linux/b+2-1.efi"));
+	ck_assert(!is_managed(&t->primary, "/EFI/Linux/b+3.efi"));
+	ck_assert_int_eq(fes_needs_warn(t->primary.tree->needs, &t->managed, t->primary.tree), 0);
+	ck_assert_ptr_nonnull(strstr(t->warnings, "/loader/entries/a+3.conf"));
+	ck_assert_ptr_nonnull(strstr(t->warnings, "/EFI/Linux/b+3.efi"));
+	test_free(t);
+}
+END_TEST
+
+START_TEST(test_what_is_odd_is_named)
+{
+	static const struct fixture_file files[] = {
+		{.path = "/loader/entries/a.conf",
+			.text = "linux /k\ninitrd ../up\ninitrd /gone\ndevicetree /dir\n"
+				"efi /EFI/Microsoft/w.efi\ninitrd /i /j\n"},
+		{.path = "/k", .text = "k"},
+		{.path = "/i", .text = "i"},
+		{.path = "/j", .text = "j"},
+		{.path = "/dir/"},
+		{.path = "/EFI/Microsoft/w.efi", .text = "w"},
+		{.path = "/loader/swtpm/state", .text = "s"},
+	};
+	static const char *const named[] = {"line 2: initrd ../up", "line 3: initrd /gone",
+		"line 4: devicetree /dir", "line 5: efi /EFI/Microsoft/w.efi", "/loader/swtpm"};
+	struct test *t = test_new();
+
+	read_primary(t, files, N(files));
+	ck_assert_int_eq(fes_needs_warn(t->primary.tree->needs, &t->managed, t->primary.tree), 0);
+	for (size_t i = 0; i < N(named); i++)
+		ck_assert_msg(strstr(t->warnings, named[i]), "%s in %s", named[i], t->warnings);
+	ck_assert_ptr_null(strstr(t->warnings, "line 1:"));
+	ck_assert_ptr_null(strstr(t->warnings, "line 6:"));
+	test_free(t);
+}
+END_TEST
+
+static Suite *make_suite(void)
+{
+	Suite *suite = suite_create("needs");
+	TCase *tc = tcase_create("needs");
+
+	tcase_set_timeout(tc, 60);
+	suite_add_tcase(suite, tc);
+	tcase_add_test(tc, test_what_entries_refer_to_is_managed_and_what_is_beside_it_is_not);
+	tcase_add_test(tc, test_of_a_mirror_what_its_own_entries_refer_to_is_managed_too);
+	tcase_add_test(tc, test_private_and_excluded_files_are_not_managed_though_entries_refer_to_them);
+	tcase_add_test(tc, test_shim_takes_its_helpers_and_its_vendors_folder_along);
+	tcase_add_test(tc, test_systemd_boot_stands_alone);
+	tcase_add_test(tc, test_another_boot_loader_is_neither_copied_nor_replaced);
+	tcase_add_test(tc, test_forced_it_is_replaced);
+	tcase_add_test(tc, test_another_boot_secret_stays);
+	tcase_add_test(tc, test_of_two_names_with_one_identity_one_is_managed);
+	tcase_add_test(tc, test_what_is_odd_is_named);
+	return suite;
+}
+
+int main(void)
+{
+	SRunner *runner;
+	int failed;
+
+	if (!fixture_tools())
+		return 77;
+	runner = srunner_create(make_suite());
+	srunner_run_all(runner, CK_ENV);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed ? 1 : 0;
+}
