@@ -65,9 +65,14 @@ static char *take_held(struct fes_volume *volume, bool go_on)
 	return held;
 }
 
+/* Nor is it a reason any more if something else fails. */
 void fes_volume_forget_held(struct fes_volume *volume)
 {
 	free(take_held(volume, true));
+	(void)pthread_mutex_lock(&volume->context->log_lock);
+	free(volume->last_error);
+	volume->last_error = NULL;
+	(void)pthread_mutex_unlock(&volume->context->log_lock);
 }
 
 void fes_volume_let_go(struct fes_volume *volume)
