@@ -6,9 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/apply-own.h"
 #include "lib/bls.h"
-#include "lib/internal.h"
-#include "lib/source.h"
 
 /* From the sites of a plan to a transaction of fat/, and what is done with that. */
 
@@ -26,6 +25,7 @@ struct fes_transaction {
 	struct fat_txn *txn;
 	struct fat_item **files;     /* [primary id]: the item of a new file, shared by versions */
 	struct fat_source **sources; /* [primary id] */
+	struct fes_own_items own;
 	enum copying copying;
 	bool retaining; /* the site in hand: what is to be removed later still stays in */
 	uint32_t n_payload; /* commits that come first */
@@ -105,15 +105,15 @@ static bool is_retained(const struct fes_transaction *t, const struct fes_node *
 }
 
 /*
- * What is foreign in a rebuilt directory is files only, and stays as it is; so do directories that
- * the primary does not have and that hold some, with nothing else in them.
+ * What is foreign in a rebuilt directory is files only, and stays as it is, but for the mirror's own;
+ * so do directories that the primary does not have and that hold some, with nothing else in them.
  */
 static struct fat_item *build_foreign(struct fes_transaction *t, const struct fes_node *m, bool *skip)
 {
 	bool remains = !t->c->back[m->id] && m->holds_foreign && !is_retained(t, m);
 	struct fat_item *dir;
 
-	*skip = m->role != FES_FOREIGN && !remains;
+	*skip = (m->role != FES_FOREIGN && !remains) || fes_own_items_supersede(&t->own, m);
 	if (*skip)
 		return NULL;
 	if (m->role == FES_FOREIGN)
@@ -154,6 +154,8 @@ static struct fat_item *build_dir(struct fes_transaction *t, const struct fes_no
 		r = add_children(t, dir, m, build_foreign);
 	if (r == 0 && m && m->directory)
 		r = add_children(t, dir, m, build_retained);
+	if (r == 0 && fes_own_items_belong_in(p))
+		r = fes_own_items_fill(&t->own, dir);
 	return r == 0 ? dir : NULL;
 }
 
@@ -263,6 +265,7 @@ static int build_site(struct fes_transaction *t, const struct fes_site *site)
 		item = build_child(t, p, &skip);
 		return item ? fat_txn_add(t->txn, &place, item) : -ENOMEM;
 	case FES_SITE_REMOVE:
+		fes_own_items_note_removal(&t->own, m);
 		place = place_of(m->parent, m);
 		return fat_txn_remove(t->txn, &place);
 	}
@@ -343,18 +346,19 @@ static int find_room(const struct fes_apply *apply, struct fat_space space, uint
 static int build_sites(struct fes_transaction *t)
 {
 	const struct fes_plan *plan = t->apply.plan;
-	int r = 0;
+	int r = fes_own_items_put_first(&t->own);
 
+	t->n_payload = fat_txn_count(t->txn);
 	for (size_t i = 0; r == 0 && i < plan->n_sites; i++) {
 		r = build_site(t, &plan->sites[i]);
 		if (plan->sites[i].phase == FES_PHASE_PAYLOAD)
 			t->n_payload = fat_txn_count(t->txn);
 	}
-	return r;
+	return r < 0 ? r : fes_own_items_put_rest(&t->own);
 }
 
-static int lay_out(const struct fes_apply *apply, enum copying copying, uint64_t *ret_lacking,
-	struct fes_transaction **ret)
+static int lay_out(const struct fes_apply *apply, enum copying copying, bool without_own,
+	uint64_t *ret_lacking, struct fes_transaction **ret)
 {
 	struct fat_space space = {0};
 	struct fes_transaction *t;
@@ -362,7 +366,9 @@ static int lay_out(const struct fes_apply *apply, enum copying copying, uint64_t
 
 	if (r < 0)
 		return r;
-	r = build_sites(t);
+	r = fes_own_items_make(apply, t->txn, without_own, &t->own);
+	if (r == 0)
+		r = build_sites(t);
 	if (r == 0)
 		r = fat_txn_layout(t->txn, &space);
 	if (r == -ENOSPC && space.needed > space.free)
@@ -375,17 +381,41 @@ static int lay_out(const struct fes_apply *apply, enum copying copying, uint64_t
 	return 0;
 }
 
-int fes_transaction_new(const struct fes_apply *apply, uint64_t *ret_lacking,
+static int lay_out_somehow(const struct fes_apply *apply, bool without_own, uint64_t *ret_lacking,
 	struct fes_transaction **ret)
 {
 	int r;
 
 	if (ret_lacking)
 		*ret_lacking = 0;
-	r = lay_out(apply, COPY_NOTHING, ret_lacking, ret);
+	r = lay_out(apply, COPY_NOTHING, without_own, ret_lacking, ret);
 	if (r == -EXDEV)
-		r = lay_out(apply, COPY_RENAMED, ret_lacking, ret);
-	return r == -EXDEV ? lay_out(apply, COPY_ALL, ret_lacking, ret) : r;
+		r = lay_out(apply, COPY_RENAMED, without_own, ret_lacking, ret);
+	return r == -EXDEV ? lay_out(apply, COPY_ALL, without_own, ret_lacking, ret) : r;
+}
+
+/* No mirror stays behind for want of room for what is not copied. */
+int fes_transaction_new(const struct fes_apply *apply, uint64_t *ret_lacking,
+	struct fes_transaction **ret)
+{
+	struct fes_volume *mirror = apply->plan->comparison->mirror->volume;
+	bool again;
+	int r;
+
+	if (apply->n_own == 0)
+		return lay_out_somehow(apply, false, ret_lacking, ret);
+	fes_volume_hold_back(mirror);
+	r = lay_out_somehow(apply, false, ret_lacking, ret);
+	again = r == -ENOSPC || r == -EEXIST;
+	if (again)
+		fes_volume_forget_held(mirror);
+	fes_volume_let_go(mirror);
+	return again ? lay_out_somehow(apply, true, ret_lacking, ret) : r;
+}
+
+bool fes_transaction_leaves_out(const struct fes_transaction *t)
+{
+	return t->own.left_out;
 }
 
 /* What is copied is read twice: see lib/source.c. The digester runs ahead of the copying. */

@@ -474,6 +474,9 @@ struct fes_transaction;
 int fes_transaction_new(const struct fes_apply *apply, uint64_t *ret_lacking,
 	struct fes_transaction **ret);
 
+/* Whether there was no room for apply->own: then it is left out. */
+bool fes_transaction_leaves_out(const struct fes_transaction *transaction);
+
 /* Lay out the plan's removals (fes_removals_find()) only, to free @wanted bytes. Errors as above. */
 int fes_transaction_new_removals(const struct fes_apply *apply, uint64_t wanted,
 	struct fes_transaction **ret);

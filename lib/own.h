@@ -11,6 +11,8 @@
 #define FES_ORIGIN_PATH "/loader/esp-sync.was" /* see origin.h */
 #define FES_SEED_PATH "/loader/random-seed"    /* see seed.h */
 
+enum { FES_OWN_MAX = 2 }; /* of a mirror */
+
 struct fes_own_file {
 	const char *path;     /* one of the above; borrowed */
 	const uint8_t *bytes; /* its new contents; borrowed until the transaction is freed */
@@ -18,6 +20,7 @@ struct fes_own_file {
 	/*
 	 * Where the mirror has such a file, it gets its contents in the very first commit, before anything
 	 * else changes. Else it comes with the new version of /loader, or last of all where that stays.
+	 * Where there is no room for it, an old one goes in the first commit.
 	 */
 	bool first;
 };

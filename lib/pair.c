@@ -160,10 +160,32 @@ static int make_room(struct pair *pair)
 	return r < 0 ? r : each(pair, fes_work_plan_rest);
 }
 
+/* Files of its own that found no room beside the old contents may do so when these are gone. */
+static void catch_up(struct pair *pair)
+{
+	if (!pair->esp.own_left_out && !pair->xbootldr.own_left_out)
+		return;
+	if (each(pair, fes_work_plan_left_out) == 0)
+		(void)carry_out(pair);
+	for (size_t i = 0; i < pair->n; i++)
+		fes_work_forgive(pair->volumes[i]);
+}
+
 static bool anything_to_do(const struct pair *pair)
 {
-	return pair->esp.mirror->n_changes > 0 ||
-		(pair->xbootldr.mirror && pair->xbootldr.mirror->n_changes > 0);
+	return fes_work_is_due(&pair->esp) ||
+		(pair->xbootldr.mirror && fes_work_is_due(&pair->xbootldr));
+}
+
+/* Each volume knows its own error. */
+static void do_it(struct pair *pair)
+{
+	int r = make_room(pair);
+
+	if (r == 0)
+		r = carry_out(pair);
+	if (r == 0)
+		catch_up(pair);
 }
 
 /* Whether the disk as it is can be booted from; that is not known when it cannot be read. */
@@ -200,11 +222,8 @@ void fes_mirror_sync(struct fes_mirror *mirror, const struct fes_run *run)
 		r = plan(&pair);
 	if (r == 0)
 		r = require_choice(&pair);
-	if (r == 0 && anything_to_do(&pair) && !(run->flags & FES_SYNC_DRY_RUN)) {
-		r = make_room(&pair);
-		if (r == 0)
-			(void)carry_out(&pair); /* each volume knows its own error */
-	}
+	if (r == 0 && anything_to_do(&pair) && !(run->flags & FES_SYNC_DRY_RUN))
+		do_it(&pair);
 	r = find_lacking(&pair);
 	if (r < 0)
 		pair.esp.error = r;

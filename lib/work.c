@@ -57,9 +57,17 @@ static void drop_transaction(struct fes_work *work)
 	work->transaction = NULL;
 }
 
+static void drop_own(struct fes_work *work)
+{
+	for (size_t i = 0; i < work->n_own; i++)
+		free((uint8_t *)(uintptr_t)work->own[i].bytes);
+	work->n_own = 0;
+}
+
 static void drop_plan(struct fes_work *work)
 {
 	drop_transaction(work);
+	drop_own(work);
 	fes_plan_free(work->plan);
 	fes_comparison_free(work->comparison);
 	fes_tree_free(work->copy);
@@ -128,6 +136,8 @@ static struct fes_apply how_to_apply(struct fes_work *work)
 		.second_step = work->removed_first,
 		.digester = work->run->digester,
 		.running = work->run->running,
+		.own = work->own,
+		.n_own = work->n_own,
 		.poll = poll_context,
 		.userdata = work,
 	};
@@ -140,6 +150,7 @@ static int lay_out(struct fes_work *work)
 	int r = fes_transaction_new(&how, work->removed_first ? NULL : &lacking,
 		&work->transaction);
 
+	work->own_left_out = r == 0 && fes_transaction_leaves_out(work->transaction);
 	if (r != -ENOSPC || lacking == 0)
 		return r;
 	work->lacks_room = lacking;
@@ -149,14 +160,35 @@ static int lay_out(struct fes_work *work)
 	return 0;
 }
 
+/* What the mirror gets of its own. Where room is made first, that comes with the rest. */
+static int collect_own(struct fes_work *work)
+{
+	drop_own(work);
+	if (work->run->flags & FES_SYNC_DRY_RUN)
+		return 0;
+	return 0;
+}
+
+bool fes_work_is_due(const struct fes_work *work)
+{
+	return work->mirror->n_changes > 0 || work->n_own > 0;
+}
+
+static int lay_out_what_is_due(struct fes_work *work)
+{
+	int r = collect_own(work);
+
+	return r == 0 && fes_work_is_due(work) ? lay_out(work) : r;
+}
+
 int fes_work_plan(struct fes_work *work)
 {
 	int r = work->mirror->state != 0 ? -ENODEV : make_plan(work);
 
 	if (r == 0)
 		r = copy_changes(work);
-	if (r == 0 && work->mirror->n_changes > 0)
-		r = lay_out(work);
+	if (r == 0)
+		r = lay_out_what_is_due(work);
 	return note(work, r);
 }
 
@@ -180,8 +212,29 @@ int fes_work_plan_rest(struct fes_work *work)
 		r = make_plan(work);
 	}
 	work->removing = false;
-	if (r == 0 && work->mirror->n_changes > 0)
-		r = lay_out(work);
+	if (r == 0)
+		r = lay_out_what_is_due(work);
+	return note(work, r);
+}
+
+void fes_work_forgive(struct fes_work *work)
+{
+	if (work->done && (work->error == -ECANCELED || work->error == -ESTALE))
+		work->error = 0;
+}
+
+int fes_work_plan_left_out(struct fes_work *work)
+{
+	int r;
+
+	if (!work->done || !work->own_left_out) {
+		drop_transaction(work);
+		return 0;
+	}
+	drop_plan(work);
+	r = make_plan(work);
+	if (r == 0)
+		r = lay_out_what_is_due(work);
 	return note(work, r);
 }
 
@@ -233,7 +286,7 @@ int fes_work_commit_payload(struct fes_work *work)
 {
 	int r = work->transaction ? fes_transaction_commit_payload(work->transaction) : 0;
 
-	work->committed = r > 0;
+	work->committed |= r > 0;
 	return note(work, r < 0 ? r : 0);
 }
 
@@ -317,12 +370,22 @@ static void note_partner(const struct fes_work *work, const struct fes_work *par
 	note_failure(work, partner->error == -ECANCELED ? -ECANCELED : 0);
 }
 
+static void tell_of_left_out(const struct fes_work *work)
+{
+	if (work->error < 0 || !work->own_left_out || work->n_own == 0)
+		return;
+	fes_mirror_note(work->run->context, work->mirror,
+		"too little room in /loader for files of its own, %s among them; remove something from it",
+		work->own[0].path);
+}
+
 void fes_work_settle(struct fes_work *work, const struct fes_work *partner)
 {
 	struct fes_mirror *mirror = work->mirror;
 
 	if (mirror->state != 0)
 		return;
+	tell_of_left_out(work);
 	mirror->stats = blkdev_get_stats(mirror->volume->dev);
 	if (work->error < 0)
 		note_failure(work, work->error);

@@ -3,7 +3,7 @@
 
 /* What is done to one volume of a mirror, step by step. Private to lib/; see pair.c. */
 
-#include "lib/internal.h"
+#include "lib/own.h"
 
 struct fes_work {
 	struct fes_mirror *mirror;
@@ -14,12 +14,15 @@ struct fes_work {
 	struct fes_tree *copy;      /* of the primary's, as this mirror shall have it; NULL: just so */
 	struct fes_comparison *comparison;
 	struct fes_plan *plan;
+	struct fes_own_file own[FES_OWN_MAX]; /* that are due; their bytes are owned */
+	size_t n_own;
 	struct fes_transaction *transaction; /* NULL: there is nothing to do, or it is not laid out */
 	uint64_t lacks_room; /* bytes, for old and new side by side */
 	bool removing;      /* the transaction is the one that makes room */
 	bool removed_first; /* ... and it is done */
 	bool committed;     /* part of what the plan says */
 	bool done;          /* all of it */
+	bool own_left_out;  /* for want of room */
 	int error;          /* of the step that failed */
 };
 
@@ -38,6 +41,16 @@ int fes_work_plan(struct fes_work *work);
 /* To make room: lay out what goes first; and when that is gone, what is left to do. */
 int fes_work_plan_removals(struct fes_work *work);
 int fes_work_plan_rest(struct fes_work *work);
+
+/*
+ * When all is done: lay out own files that there was no room for beside the old contents. That this was
+ * interrupted, or that the primary has changed again, is no failure then: forgive that.
+ */
+int fes_work_plan_left_out(struct fes_work *work);
+void fes_work_forgive(struct fes_work *work);
+
+/* Whether there is anything to do. */
+bool fes_work_is_due(const struct fes_work *work);
 
 /* See fes_transaction_prepare() and so on. */
 int fes_work_prepare(struct fes_work *work);
