@@ -396,6 +396,19 @@ judge_sound()
 		fail "$1: fsck.fat: $text"
 }
 
+# What fsck.fat may say of an interrupted sync.
+HARMLESS='^(fsck\.fat |FATs differ but appear to be intact\.|  Using first FAT\.)'
+HARMLESS+='|^(Reclaiming unconnected clusters\.|Reclaimed |Free cluster summary wrong)'
+HARMLESS+='|^(  Auto-correcting\.|Leaving filesystem unchanged\.|Orphaned long file name part)'
+HARMLESS+='|^(  Auto-deleting\.|$)|: [0-9]+ files, [0-9]+/[0-9]+ clusters$'
+
+# judge_interrupted IMAGE: fsck.fat finds nothing but what is harmless.
+judge_interrupted()
+{
+	fsck.fat -n "$1" >"$1.fsck" 2>&1 || true
+	! grep -Ev "$HARMLESS" "$1.fsck" >&2 || fail "$1: fsck.fat finds damage"
+}
+
 # judge_foreign MIRROR: since judge_before.
 judge_foreign()
 {
