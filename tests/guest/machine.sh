@@ -20,7 +20,7 @@ MODULES=(
 	virtio_ring virtio virtio_pci_legacy_dev virtio_pci_modern_dev virtio_pci virtio_blk
 	nls_cp437 nls_ascii fat vfat
 	af_alg algif_hash
-	efivarfs
+	efivarfs qemu_fw_cfg
 )
 
 # find_machine: what it is made of, or the test is skipped. Sets KERNEL and VERSION.
@@ -162,12 +162,13 @@ add_disk()
 	describe_device "$1" "$2" "${4:-}"
 }
 
-# add_slow_disk NAME virtio-blk-pci|nvme: one that takes a megabyte a second.
+# add_slow_disk NAME virtio-blk-pci|nvme [LIMIT]: one that takes a megabyte a second, or what QEMU is told
+# as its limit.
 add_slow_disk()
 {
 	local file=file.driver=file,file.filename=$SCRATCH/$1.disk
 
-	MACHINE+=(-object "throttle-group,id=group-$1,x-bps-write=1000000"
+	MACHINE+=(-object "throttle-group,id=group-$1,${3:-x-bps-write=1000000}"
 		-blockdev "driver=raw,node-name=file-$1,$file"
 		-blockdev "driver=throttle,throttle-group=group-$1,node-name=$1,file=file-$1")
 	describe_device "$1" "$2" ''
@@ -231,7 +232,7 @@ boot()
 		line=${line%$'\r'}
 		read -r kind word rest <<<"$line"
 		case $kind in
-		ok | FAIL) ;;
+		ok | FAIL | fact) ;;
 		host) "wish_$word" "$rest" ;;
 		end) ENDED=yes ;;
 		*) continue ;; # firmware writes there, too

@@ -13,6 +13,7 @@
 #include <sys/klog.h>
 #include <sys/mount.h>
 #include <sys/reboot.h>
+#include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -82,6 +83,11 @@ static int run_mkdir(char **args)
 	return mkdir(args[0], 0755);
 }
 
+static int run_rmdir(char **args)
+{
+	return rmdir(args[0]);
+}
+
 static int run_rename(char **args)
 {
 	return rename(args[0], args[1]);
@@ -142,6 +148,30 @@ static int run_overwrite(char **args)
 	return fill_file(fopen(args[0], "r+e"), args);
 }
 
+static int copy_contents(int from, int to)
+{
+	ssize_t n;
+
+	while ((n = sendfile(to, from, NULL, CHUNK_LEN)) > 0)
+		continue;
+	return n < 0 ? -1 : 0;
+}
+
+static int run_copy(char **args)
+{
+	int from = open(args[0], O_RDONLY | O_CLOEXEC), to = -1, r = -1;
+
+	if (from >= 0)
+		to = open(args[1], O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+	if (to >= 0)
+		r = copy_contents(from, to);
+	if (to >= 0 && close(to) < 0)
+		r = -1;
+	if (from >= 0)
+		(void)close(from);
+	return r;
+}
+
 static bool lines_equal(FILE *file, char first[LINE_LEN + 1])
 {
 	char line[LINE_LEN];
@@ -172,6 +202,24 @@ static int run_whole(char **args)
 	}
 	printf("%.*s\n", (int)strcspn(first, " \n"), first);
 	return 0;
+}
+
+/* ---- EFI variables ---- */
+
+/* A text: four bytes of attributes, then UTF-16; what is not ASCII becomes a question mark. */
+static int run_text(char **args)
+{
+	FILE *file = fopen(args[0], "re");
+	unsigned char c[2];
+
+	if (!file)
+		return -1;
+	for (int i = 0; i < 4; i++)
+		(void)getc(file); /* one cannot seek there */
+	while (fread(c, 1, sizeof c, file) == sizeof c && (c[0] || c[1]))
+		(void)putchar(c[1] || c[0] > 126 ? '?' : c[0]);
+	(void)fclose(file);
+	return putchar('\n') < 0 ? -1 : 0;
 }
 
 /* ---- checksums ---- */
@@ -269,6 +317,7 @@ static const struct verb verbs[] = {
 	{"umount", run_umount, 1, 1, "DIR"},
 	{"apart", run_apart, 1, 100, "COMMAND...: in a mount namespace of its own"},
 	{"mkdir", run_mkdir, 1, 1, "DIR"},
+	{"rmdir", run_rmdir, 1, 1, "DIR"},
 	{"rename", run_rename, 2, 2, "OLD NEW"},
 	{"unlink", run_unlink, 1, 1, "FILE"},
 	{"nap", run_nap, 1, 1, "MILLISECONDS"},
@@ -277,6 +326,8 @@ static const struct verb verbs[] = {
 	{"fill", run_fill, 3, 3, "FILE KIB WORD: the same line again and again"},
 	{"overwrite", run_overwrite, 3, 3, "FILE KIB WORD: the same, without cutting it off first"},
 	{"whole", run_whole, 1, 1, "FILE: print the word that it is filled with"},
+	{"copy", run_copy, 2, 2, "FROM TO"},
+	{"text", run_text, 1, 1, "VARIABLE: print what an EFI variable says"},
 	{"sum", run_sum, 2, 100, "DIR NAME...: SHA-256 of all files below DIR/NAME"},
 };
 
