@@ -1,0 +1,168 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# Firmware and systemd-boot start from mirrors: make check-boot. A primary is made and synced to a blank
+# disk; then QEMU with OVMF, which emulates a whole machine, has only that disk. The story goes on with
+# both disks, with counted boots, an upgrade, and power cuts while it is synced. tests/boot/cases is what
+# is done in the guest; each boot's logs are tests/boot/NAME.log and NAME-console.log.
+
+# shellcheck source=tests/judge.sh
+. "${srcdir:-$(dirname "$0")/../..}/tests/judge.sh"
+# shellcheck source=tests/guest/machine.sh
+. "${srcdir:-$(dirname "$0")/../..}/tests/guest/machine.sh"
+SOURCE=$(realpath "${srcdir:-$(dirname "$0")/../..}")/tests/boot
+# shellcheck source=tests/boot/system.sh
+. "$SOURCE/system.sh"
+
+LOGS=${builddir:-.}/tests/boot
+# What does not boot is waited for so long.
+BOOT_SECONDS=200
+PRIMARY_UUID=b0000000-1111-4222-8333-00000000000a
+MIRROR_UUID=b0000000-1111-4222-8333-00000000000b
+
+# ---- cases ----
+
+# judge CASE [ARGUMENT...]: in a subshell, which a test that fails ends.
+judge()
+{
+	local said
+
+	("$@") >"$SCRATCH/case.out" 2>&1 &
+	if wait $!; then
+		said="ok $*"
+	else
+		said="FAIL $*: $(tr "\n" " " <"$SCRATCH/case.out")"
+	fi
+	echo "$said" | tee -a "$LOGS/host.log"
+}
+
+# has_fact BOOT NAME VALUE
+has_fact()
+{
+	grep -qixF "fact $2 $3" "$LOGS/$1.log" ||
+		fail "not '$2 $3': $(grep '^fact ' "$LOGS/$1.log" | tr '\n' ' ')"
+}
+
+# ---- disks ----
+
+# make_volume_disk NAME UUID SECTORS_PER_CLUSTER CLUSTERS SERIAL [DIR]: with what DIR holds.
+make_volume_disk()
+{
+	local volume=$SCRATCH/$1.img
+
+	make_image "$volume" 32 512 "$3" "$4" "$5"
+	[[ -z ${6:-} ]] || put_tree "$6" "$volume"
+	make_gpt "$SCRATCH/$1.disk" "$volume" "$2"
+}
+
+# What is on the list is managed beside what always is, for all that boots to get there.
+make_disks()
+{
+	make_system "$SCRATCH/system"
+	printf '%s\n' "$PRIMARY_UUID" "$MIRROR_UUID" "manage /$TOKEN" 'manage /EFI/BOOT' \
+		>"$SCRATCH/system/loader/esp-sync"
+	make_volume_disk primary "$PRIMARY_UUID" 8 66000 AAAA0001 "$SCRATCH/system"
+	make_volume_disk mirror "$MIRROR_UUID" 4 80000 BBBB0002
+}
+
+# names NAME DIR: of what is in there on that disk.
+names()
+{
+	mdir -b -i "$SCRATCH/$1.disk@@1M" "::$2" | sed 's,/$,,; s,.*/,,' | sort
+}
+
+# has_names NAME DIR WORD...: exactly these.
+has_names()
+{
+	local found wanted
+
+	found=$(names "$1" "$2")
+	wanted=$(printf '%s\n' "${@:3}" | sort)
+	[[ $found == "$wanted" ]] || fail "$2 on $1 has $found"
+}
+
+# ---- boots ----
+
+# boot_disks BOOT TASK VARIABLES DISK...: the first disk that is plugged in comes first.
+boot_disks()
+{
+	local name=$1 task=$2 disk
+	shift 2
+
+	begin_machine
+	start_firmware "$SCRATCH/$1"
+	shift
+	MACHINE+=(-fw_cfg "name=opt/fatespsync/task,string=say_how_it_was_started $task")
+	for disk; do
+		add_disk "$disk" virtio-blk-pci
+	done
+	boot "$name" "$@" | sed -u "s/^/$name: /"
+}
+
+# ---- the story ----
+
+a_blank_disk_becomes_a_mirror()
+{
+	"$FATESPSYNC" --disk="$SCRATCH/primary.disk" --disk="$SCRATCH/mirror.disk" \
+		--primary="$SCRATCH/primary.disk"
+	take_out mirror
+	judge_sound "$SCRATCH/mirror.img"
+	has_names mirror "/$TOKEN" 7.0.1 7.0.2
+}
+
+firmware_starts_the_mirror_without_a_boot_entry()
+{
+	has_fact fallback partition "$MIRROR_UUID"
+	has_fact fallback loader '\EFI\BOOT\BOOTX64.EFI'
+}
+
+a_type_1_entry_of_the_mirror_boots()
+{
+	has_fact fallback entry 7.0.2
+}
+
+the_loader_counts_down_on_the_mirror()
+{
+	has_names mirror /loader/entries "$TOKEN-7.0.1+3.conf" "$TOKEN-7.0.2+2-1.conf"
+}
+
+a_boot_entry_starts_the_mirrors_loader()
+{
+	has_fact uki partition "$MIRROR_UUID"
+	has_fact uki loader '\EFI\systemd\systemd-bootx64.efi'
+}
+
+a_uki_of_the_mirror_boots()
+{
+	has_fact uki entry 7.0.0
+	has_fact uki selected uki-7.0.0.efi
+}
+
+the_mirror_alone()
+{
+	judge a_blank_disk_becomes_a_mirror
+	boot_disks fallback 'firmware_gets_a_boot_entry the_loader_gets_an_entry_for_once' \
+		variables mirror
+	judge firmware_starts_the_mirror_without_a_boot_entry
+	judge a_type_1_entry_of_the_mirror_boots
+	judge the_loader_counts_down_on_the_mirror
+	boot_disks uki '' variables mirror
+	judge a_boot_entry_starts_the_mirrors_loader
+	judge a_uki_of_the_mirror_boots
+}
+
+find_machine
+need_firmware
+need_loader
+need_tools sfdisk objcopy mdir
+use_memory 1500
+need_space 1500
+make_scratch
+
+mkdir -p "$LOGS"
+rm -f "$LOGS"/*.log
+install_program
+make_initrd "$SOURCE/cases"
+make_disks
+the_mirror_alone
+judge_cases host fallback uki || exit 1
