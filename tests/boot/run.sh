@@ -83,20 +83,47 @@ has_names()
 
 # ---- boots ----
 
-# boot_disks BOOT TASK VARIABLES DISK...: the first disk that is plugged in comes first.
+# boot_disks BOOT TASK VARIABLES DISK...: from the first of them.
 boot_disks()
 {
-	local name=$1 task=$2 disk
-	shift 2
+	local name=$1 task=$2 variables=$3 disk n=0
+	shift 3
 
 	begin_machine
-	start_firmware "$SCRATCH/$1"
-	shift
+	start_firmware "$SCRATCH/$variables"
 	MACHINE+=(-fw_cfg "name=opt/fatespsync/task,string=say_how_it_was_started $task")
 	for disk; do
-		add_disk "$disk" virtio-blk-pci
+		add_boot_disk "$disk" $# $((n++))
 	done
 	boot "$name" "$@" | sed -u "s/^/$name: /"
+}
+
+# add_boot_disk NAME HOW_MANY WHICH: one alone is left to the firmware's own order.
+add_boot_disk()
+{
+	if (($2 == 1)); then
+		add_disk "$1" virtio-blk-pci
+	else
+		add_disk "$1" virtio-blk-pci '' ",\"bootindex\":$3"
+	fi
+}
+
+# boot_alone DISK: as a machine that has no other; in the background.
+boot_alone()
+{
+	(boot_disks "$1" '' "variables-$1" "$1") &
+	WAITED+=($!)
+}
+
+# What became of them the logs tell.
+await_boots()
+{
+	local pid
+
+	for pid in "${WAITED[@]}"; do
+		wait "$pid" || :
+	done
+	WAITED=()
 }
 
 # ---- the story ----
@@ -151,6 +178,56 @@ the_mirror_alone()
 	judge a_uki_of_the_mirror_boots
 }
 
+the_system_was_started_from_the_primary()
+{
+	has_fact both partition "$PRIMARY_UUID"
+	has_fact both entry 7.0.2
+}
+
+both_have_the_same_entries()
+{
+	has_names primary /loader/entries "$TOKEN-7.0.1+3.conf" "$TOKEN-7.0.2.conf"
+	has_names mirror /loader/entries "$TOKEN-7.0.1+3.conf" "$TOKEN-7.0.2.conf"
+}
+
+both_have_the_same_contents()
+{
+	local name
+
+	for name in primary mirror; do
+		mkdir "$SCRATCH/$name"
+		mcopy -s -n -i "$SCRATCH/$name.disk@@1M" ::/EFI ::/loader/entries \
+			::/loader/loader.conf "::/$TOKEN" "$SCRATCH/$name"
+	done
+	diff -r "$SCRATCH/primary" "$SCRATCH/mirror"
+}
+
+# the_mirror_boots DISK VERSION
+the_mirror_boots()
+{
+	has_fact "$1" partition "$MIRROR_UUID"
+	has_fact "$1" entry "$2"
+}
+
+nothing_is_counted_any_more()
+{
+	has_fact blessed selected "$TOKEN-7.0.2.conf"
+	has_names blessed /loader/entries "$TOKEN-7.0.1+3.conf" "$TOKEN-7.0.2.conf"
+}
+
+both_disks()
+{
+	boot_disks both what_was_blessed_is_synced variables-both primary mirror
+	judge the_system_was_started_from_the_primary
+	judge both_have_the_same_entries
+	judge both_have_the_same_contents
+	cp --sparse=always "$SCRATCH/mirror.disk" "$SCRATCH/blessed.disk"
+	boot_alone blessed
+	await_boots
+	judge the_mirror_boots blessed 7.0.2
+	judge nothing_is_counted_any_more
+}
+
 find_machine
 need_firmware
 need_loader
@@ -165,4 +242,5 @@ install_program
 make_initrd "$SOURCE/cases"
 make_disks
 the_mirror_alone
-judge_cases host fallback uki || exit 1
+both_disks
+judge_cases host fallback uki both blessed || exit 1

@@ -24,7 +24,8 @@ make_kernel()
 {
 	mkdir -p "$1"
 	{ cat "$KERNEL/boot/vmlinuz-$VERSION" && echo "$2"; } >"$1/linux"
-	{ cat "$SCRATCH/initrd.cpio" && printf '%0512d' 0 | tr 0 '\0'; } >"$1/initrd"
+	# zeros belong to no archive
+	{ cat "$SCRATCH/initrd.cpio" && head -c $((${2##*.} * 512)) /dev/zero; } >"$1/initrd"
 }
 
 # make_entry FILE VERSION: of type #1, with the keys that kernel-install(8) writes.
