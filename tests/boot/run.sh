@@ -13,6 +13,8 @@
 SOURCE=$(realpath "${srcdir:-$(dirname "$0")/../..}")/tests/boot
 # shellcheck source=tests/boot/system.sh
 . "$SOURCE/system.sh"
+# shellcheck source=tests/boot/cuts.sh
+. "$SOURCE/cuts.sh"
 
 LOGS=${builddir:-.}/tests/boot
 # What does not boot is waited for so long.
@@ -98,11 +100,14 @@ boot_disks()
 	boot "$name" "$@" | sed -u "s/^/$name: /"
 }
 
-# add_boot_disk NAME HOW_MANY WHICH: one alone is left to the firmware's own order.
+# add_boot_disk NAME HOW_MANY WHICH: one alone is left to the firmware's own order. The mirror that
+# others are plugged in with takes five writes a second, so that one can look on.
 add_boot_disk()
 {
 	if (($2 == 1)); then
 		add_disk "$1" virtio-blk-pci
+	elif [[ $1 == mirror ]]; then
+		add_slow_disk "$1" virtio-blk-pci x-iops-write=5
 	else
 		add_disk "$1" virtio-blk-pci '' ",\"bootindex\":$3"
 	fi
@@ -243,4 +248,5 @@ make_initrd "$SOURCE/cases"
 make_disks
 the_mirror_alone
 both_disks
-judge_cases host fallback uki both blessed || exit 1
+power_cuts
+judge_cases host fallback uki both blessed upgrade cut-prepared cut-kernel cut-entry || exit 1
