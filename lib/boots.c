@@ -2,94 +2,122 @@
 #include <config.h>
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "lib/boots.h"
 
-static bool has_suffix(const char *name, const char *suffix)
+static bool is_directory(const struct fat_entry *entry)
 {
-	size_t len = strlen(name), suffix_len = strlen(suffix);
-
-	return len > suffix_len && strcasecmp(name + len - suffix_len, suffix) == 0;
+	return (entry->attributes & FAT_ATTR_DIRECTORY) != 0;
 }
 
-/*
- * UEFI Specification 2.10, section 3.5.1.1: BOOTX64.EFI, BOOTAA64.EFI and so on, for whichever
- * machine.
- */
-static bool is_default_loader(const char *name)
-{
-	return strncasecmp(name, "boot", 4) == 0 && has_suffix(name + 4, ".efi");
-}
-
-/* UAPI.1 Boot Loader Specification: types #1 and #2. Boot loaders skip names that begin so. */
-static bool is_passed_over(const char *name)
-{
-	return name[0] == '.' || strncasecmp(name, "auto-", 5) == 0;
-}
-
-static bool is_entry(const char *name)
-{
-	return !is_passed_over(name) && has_suffix(name, ".conf");
-}
-
-static bool is_image(const char *name)
-{
-	return !is_passed_over(name) && has_suffix(name, ".efi");
-}
-
-/* Whether a file in directory @path has a name that @matches. A directory that is missing has none. */
-static int find_file(struct fes_volume *volume, const char *path,
-	bool (*matches)(const char *name), bool *ret)
+int fes_boots_each_file(struct fes_volume *volume, const char *path,
+	int (*fn)(void *userdata, const struct fat_entry *entry), void *userdata)
 {
 	struct fat_entry entry;
-	struct fat_dir *dir = NULL;
+	struct fat_dir *dir;
 	int r = fat_lookup(volume->fat, path, &entry);
 
 	if (r == -ENOENT || r == -ENOTDIR)
 		return 0;
-	if (r == 0 && !(entry.attributes & FAT_ATTR_DIRECTORY && entry.first_cluster))
-		return 0;
-	if (r == 0)
-		r = fat_dir_open(volume->fat, entry.first_cluster, path, &dir);
 	if (r < 0)
 		return r;
-	while (!*ret && (r = fat_dir_next(dir, &entry)) > 0)
-		*ret = !(entry.attributes & FAT_ATTR_DIRECTORY) && matches(entry.name);
+	if (!is_directory(&entry) || entry.first_cluster == 0)
+		return 0;
+	r = fat_dir_open(volume->fat, entry.first_cluster, path, &dir);
+	if (r < 0)
+		return r;
+	while (r == 0 && fat_dir_next(dir, &entry) > 0)
+		if (!is_directory(&entry))
+			r = fn(userdata, &entry);
 	fat_dir_close(dir);
-	return r < 0 ? r : 0;
+	return r;
 }
 
-static int find_choice(struct fes_volume *volume, bool *ret)
-{
-	int r;
+/* ---- the boot loader ---- */
 
-	if (!volume)
+struct loader {
+	bool there;
+	bool filled;
+};
+
+static int take_loader(void *userdata, const struct fat_entry *entry)
+{
+	struct loader *loader = userdata;
+
+	if (!fes_loader_is_default_name(entry->name))
 		return 0;
-	r = find_file(volume, "/loader/entries", is_entry, ret);
-	return r < 0 ? r : find_file(volume, "/EFI/Linux", is_image, ret);
+	loader->there = true;
+	loader->filled |= entry->size > 0;
+	return 0;
 }
 
-int fes_boots_find_lacking(struct fes_volume *esp, struct fes_volume *xbootldr, char **ret)
+static const char *why_no_loader(const struct loader *loader)
 {
-	bool loader = false, choice = false;
-	const char *text = "";
-	int r = find_file(esp, "/EFI/BOOT", is_default_loader, &loader);
+	if (loader->filled)
+		return NULL;
+	return loader->there ? "the boot loader in /EFI/BOOT is empty" :
+			       "no boot loader in /EFI/BOOT";
+}
+
+/* ---- what it could start ---- */
+
+static const char *why_no_choice(const struct fes_choices *choices)
+{
+	if (choices->n_complete > 0)
+		return NULL;
+	return choices->n > 0 ? "no complete boot entry in /loader/entries or /EFI/Linux" :
+				"no boot entry in /loader/entries or /EFI/Linux";
+}
+
+/*
+ * Each volume by itself: an entry refers to files of the volume that it is on, and what will come
+ * takes room where its like is.
+ */
+static int judge_volume(const struct fes_boots_volume *judged, struct fes_choices *all)
+{
+	struct fes_choices choices = {0};
+	int r = fes_boots_note_readers(judged);
 
 	if (r == 0)
-		r = find_choice(esp, &choice);
+		r = fes_boots_add_choices(judged, &choices);
 	if (r == 0)
-		r = find_choice(xbootldr, &choice);
+		r = fes_boots_note_room(judged, choices.largest);
+	all->n += choices.n;
+	all->n_complete += choices.n_complete;
+	return r;
+}
+
+/* ---- the disk ---- */
+
+static char *join(const char *first, const char *second)
+{
+	char *text;
+
+	if (!first || !second)
+		return strdup(first ? first : second ? second : "");
+	return asprintf(&text, "%s, %s", first, second) < 0 ? NULL : text;
+}
+
+int fes_boots_judge(const struct fes_boots_volume *esp, const struct fes_boots_volume *xbootldr,
+	char **ret_lacking)
+{
+	struct fes_choices choices = {0};
+	struct loader loader = {0};
+	char *lacking;
+	int r = fes_boots_each_file(esp->volume, "/EFI/BOOT", take_loader, &loader);
+
+	if (r == 0)
+		r = judge_volume(esp, &choices);
+	if (r == 0 && xbootldr)
+		r = judge_volume(xbootldr, &choices);
 	if (r < 0)
 		return r;
-	if (!loader && !choice)
-		text = "no boot loader in /EFI/BOOT, no boot entry";
-	else if (!loader)
-		text = "no boot loader in /EFI/BOOT";
-	else if (!choice)
-		text = "no boot entry in /loader/entries or /EFI/Linux";
-	*ret = strdup(text);
-	return *ret ? 0 : -ENOMEM;
+	lacking = join(why_no_loader(&loader), why_no_choice(&choices));
+	if (!lacking)
+		return -ENOMEM;
+	*ret_lacking = lacking;
+	return 0;
 }

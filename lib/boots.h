@@ -1,14 +1,77 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* Whether a machine could boot from an ESP. Private to lib/. */
+/* Whether a machine could boot from an ESP, and what may keep it from that. Private to lib/. */
 
 #include "lib/internal.h"
+#include "lib/loader.h"
+
+/* A volume that is judged; borrowed. */
+struct fes_boots_volume {
+	struct fes_volume *volume;
+	struct fes_notes *notes; /* get what is worth a warning; NULL: nobody asks */
+	uint32_t lost_clusters;  /* in use by nobody, and freed by the next sync */
+};
 
 /*
- * Say what @esp, with @xbootldr beside it (NULL: none), lacks to be booted from: a boot loader where
- * firmware looks for one, something that it could start. "" when it lacks nothing. free() *@ret.
+ * Find out whether a machine could boot from @esp, with @xbootldr beside it (NULL: none), as they are:
+ * there has to be a boot loader where firmware looks for one, and an entry or image that is complete.
+ * *@ret_lacking says in words what is lacking, "" if nothing; free() it.
  *
- * Returns 0, -EUCLEAN, -ENOMEM or a device error.
+ * Noted are entries that are not complete, what may keep firmware from reading a volume, and that
+ * there is no room for a further kernel.
+ *
+ * Returns 0, -EUCLEAN, -ENOMEM or a device error; what was noted before stays.
  */
-int fes_boots_find_lacking(struct fes_volume *esp, struct fes_volume *xbootldr, char **ret);
+int fes_boots_judge(const struct fes_boots_volume *esp, const struct fes_boots_volume *xbootldr,
+	char **ret_lacking);
+
+/*
+ * Call @fn for each file in directory @path until it returns anything but 0, which is returned. One
+ * that is missing has none. Errors are those of fat_dir_open().
+ */
+int fes_boots_each_file(struct fes_volume *volume, const char *path,
+	int (*fn)(void *userdata, const struct fat_entry *entry), void *userdata);
+
+/* ---- boots-volume.c ---- */
+
+/* Note what may keep firmware, or other systems, from reading the file system. 0 or -ENOMEM. */
+int fes_boots_note_readers(const struct fes_boots_volume *judged);
+
+/* Note if less than @needed bytes are free, as much as the largest kernel takes. 0 or -ENOMEM. */
+int fes_boots_note_room(const struct fes_boots_volume *judged, uint64_t needed);
+
+/* ---- boots-choices.c ---- */
+
+/* What of a volume can be booted. */
+struct fes_choices {
+	size_t n;          /* entries and images */
+	size_t n_complete;
+	uint64_t largest;  /* what the largest complete one takes, bytes in whole clusters */
+};
+
+/* Add those of @judged to @ret, and note what is not complete and why. Errors of fes_boots_judge(). */
+int fes_boots_add_choices(const struct fes_boots_volume *judged, struct fes_choices *ret);
+
+/* ---- boots-loaders.c ---- */
+
+/* The boot loaders in /EFI/BOOT that firmware starts, of whichever machine. */
+struct fes_loaders {
+	struct fes_loader_file {
+		char *path; /* owned */
+		enum fes_loader_kind kind;
+		char version[64]; /* "systemd-boot 252.39-1", "" when unknown */
+	} *list;
+	size_t n;
+};
+
+/* Free with fes_loaders_done(). Errors of fes_boots_judge(). */
+int fes_loaders_read(struct fes_volume *volume, struct fes_loaders *ret);
+void fes_loaders_done(struct fes_loaders *loaders);
+
+/*
+ * Note in @notes what a machine would start from @mirror though it starts systemd-boot or shim from the
+ * primary, whose @loaders are these. Errors of fes_boots_judge().
+ */
+int fes_loaders_compare(const struct fes_loaders *loaders, struct fes_volume *mirror,
+	struct fes_notes *notes);

@@ -377,7 +377,8 @@ static int try_new(struct fes_sync *sync, const struct fes_edit *edit)
 {
 	const struct fes_mirror *mirror;
 	struct fes_sync *side;
-	int r = fes_edit_new_side_run(sync, sync->flags | FES_SYNC_DRY_RUN, &side);
+	unsigned flags = sync->flags & ~(unsigned)FES_SYNC_BOOTS;
+	int r = fes_edit_new_side_run(sync, flags | FES_SYNC_DRY_RUN, &side);
 
 	if (r < 0)
 		return r;

@@ -154,6 +154,7 @@ enum fes_sync_flags {
 	FES_SYNC_DRY_RUN = 1 << 0, /* find out and write nothing */
 	FES_SYNC_QUICK = 1 << 1,   /* equal size, times and attributes: equal, unread */
 	FES_SYNC_FORCE = 1 << 2,   /* override what a message names as overridable */
+	FES_SYNC_BOOTS = 1 << 3,   /* find out, too, whether the primary and the mirrors boot */
 };
 
 /* Returns 0 or -ENOMEM. @context is borrowed. */
@@ -240,6 +241,14 @@ const struct fes_volume *fes_sync_get_primary(const struct fes_sync *sync);
  * there is none, when it holds no FAT volume, or when it could not be opened.
  */
 const struct fes_volume *fes_sync_get_primary_xbootldr(const struct fes_sync *sync);
+
+/*
+ * With FES_SYNC_BOOTS, of the primary, and of the XBOOTLDR beside it: as fes_mirror_get_lacking() and
+ * fes_mirror_get_note().
+ */
+const char *fes_sync_get_primary_lacking(const struct fes_sync *sync);
+const char *fes_sync_get_primary_note(const struct fes_sync *sync, size_t i);
+const char *fes_sync_get_primary_xbootldr_note(const struct fes_sync *sync, size_t i);
 size_t fes_sync_get_n_mirrors(const struct fes_sync *sync);
 const struct fes_mirror *fes_sync_get_mirror(const struct fes_sync *sync, size_t i);
 
@@ -270,14 +279,16 @@ const struct fes_volume *fes_mirror_get_volume(const struct fes_mirror *mirror);
 const struct fes_mirror *fes_mirror_get_xbootldr(const struct fes_mirror *mirror);
 
 /*
- * After a dry run: what the mirror lacks to be booted from as it is now, in words, "" when it lacks
- * nothing; NULL when that is not known.
+ * After a dry run, or with FES_SYNC_BOOTS: what the mirror lacks to be booted from as it is now, in
+ * words, "" when it lacks nothing; NULL when that is not known. That of an ESP is about both volumes
+ * of its disk.
  */
 const char *fes_mirror_get_lacking(const struct fes_mirror *mirror);
 
 /*
  * What else there is to know of the mirror, a line each, NULL behind the last: what was left as it is,
- * and what may keep it from booting. These are worth a warning, but not logged.
+ * and with FES_SYNC_BOOTS what may keep it from booting, or the next kernel from getting there. These
+ * are worth a warning, but not logged.
  */
 const char *fes_mirror_get_note(const struct fes_mirror *mirror, size_t i);
 uint64_t fes_mirror_get_bytes_written(const struct fes_mirror *mirror);

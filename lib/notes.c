@@ -44,6 +44,8 @@ int fes_notes_add(struct fes_notes *notes, const char *format, ...)
 	char *text;
 	int n;
 
+	if (!notes)
+		return 0;
 	va_start(args, format);
 	n = vasprintf(&text, format, args);
 	va_end(args);

@@ -11,7 +11,9 @@ struct fes_notes {
 };
 
 /*
- * Keep a line; one that is there already changes nothing. Zeroes are no notes.
+ * Keep a line; one that is there already changes nothing. Zeroes are no notes. NULL: nobody wants to
+ * know.
+ *
  * Returns 0 or -ENOMEM.
  */
 int fes_notes_add(struct fes_notes *notes, const char *format, ...)

@@ -188,16 +188,54 @@ static void do_it(struct pair *pair)
 		catch_up(pair);
 }
 
-/* Whether the disk as it is can be booted from; that is not known when it cannot be read. */
-static int find_lacking(struct pair *pair)
+static struct fes_boots_volume judged(const struct fes_work *work)
 {
-	struct fes_mirror *esp = pair->esp.mirror, *xbootldr = pair->xbootldr.mirror;
+	unsigned flags = work->run->flags;
 
-	if (!(pair->esp.run->flags & FES_SYNC_DRY_RUN) || pair->esp.error < 0 ||
+	return (struct fes_boots_volume){
+		.volume = work->mirror->volume,
+		.notes = flags & FES_SYNC_BOOTS ? &work->mirror->notes : NULL,
+		.lost_clusters = flags & FES_SYNC_DRY_RUN ? work->check.lost_clusters : 0,
+	};
+}
+
+/* What boot loaders read beside the ESP. Where that is the primary's, its notes are the primary's. */
+static struct fes_boots_volume judged_xbootldr(const struct pair *pair)
+{
+	const struct fes_run *run = pair->esp.run;
+
+	if (pair->xbootldr.mirror)
+		return judged(&pair->xbootldr);
+	if (run->xbootldr && pair->esp.mirror->shares_xbootldr)
+		return (struct fes_boots_volume){.volume = run->xbootldr->primary};
+	return (struct fes_boots_volume){0};
+}
+
+static int judge_disk(struct pair *pair)
+{
+	struct fes_boots_volume esp = judged(&pair->esp), xbootldr = judged_xbootldr(pair);
+	const struct fes_loaders *loaders = pair->esp.run->loaders;
+	int r;
+
+	r = fes_boots_judge(&esp, xbootldr.volume ? &xbootldr : NULL, &pair->esp.mirror->lacking);
+	return r < 0 || !loaders ? r : fes_loaders_compare(loaders, esp.volume, esp.notes);
+}
+
+/*
+ * Whether the disk as it is can be booted from; that is not known when it cannot be read. When all was
+ * written before, this is no failure any more.
+ */
+static void judge(struct pair *pair)
+{
+	unsigned flags = pair->esp.run->flags;
+	int r;
+
+	if (!(flags & (FES_SYNC_DRY_RUN | FES_SYNC_BOOTS)) || pair->esp.error < 0 ||
 		pair->xbootldr.error < 0)
-		return 0;
-	return fes_boots_find_lacking(esp->volume, xbootldr ? xbootldr->volume : NULL,
-		&esp->lacking);
+		return;
+	r = judge_disk(pair);
+	if (flags & FES_SYNC_DRY_RUN)
+		pair->esp.error = r;
 }
 
 static void settle(struct pair *pair)
@@ -224,8 +262,6 @@ void fes_mirror_sync(struct fes_mirror *mirror, const struct fes_run *run)
 		r = require_choice(&pair);
 	if (r == 0 && anything_to_do(&pair) && !(run->flags & FES_SYNC_DRY_RUN))
 		do_it(&pair);
-	r = find_lacking(&pair);
-	if (r < 0)
-		pair.esp.error = r;
+	judge(&pair);
 	settle(&pair);
 }

@@ -40,6 +40,7 @@ void fes_sync_free(struct fes_sync *sync)
 		fes_mirror_done(&sync->mirrors[i]);
 	free(sync->mirrors);
 	fes_xbootldr_done(&sync->xbootldr);
+	fes_primary_boots_done(&sync->boots);
 	fes_tree_free(sync->tree);
 	fes_volume_close(sync->primary);
 	fes_spec_done(&sync->primary_spec);
@@ -427,6 +428,8 @@ static int begin(struct fes_sync *sync, struct fes_run *run)
 	if (r == 0)
 		r = warn_of_entries(sync);
 	if (r == 0)
+		r = fes_sync_judge_primary(sync);
+	if (r == 0)
 		r = fes_digester_start(sync->tree, &run->digester);
 	sync->began |= r == 0;
 	return r;
@@ -576,6 +579,7 @@ static int run_all(struct fes_sync *sync)
 		.managed = &sync->managed,
 		.flags = sync->flags,
 		.random_seed = sync->random_seed,
+		.loaders = sync->flags & FES_SYNC_BOOTS ? &sync->boots.loaders : NULL,
 	};
 	int r = run_rounds(sync, &run);
 
@@ -622,7 +626,9 @@ static int sync_listed(struct fes_sync *sync)
 {
 	int r = fes_sync_take_list(sync);
 
-	return r < 0 || sync->n_mirrors == 0 ? r : sync_mirrors(sync);
+	if (r < 0)
+		return r;
+	return sync->n_mirrors > 0 ? sync_mirrors(sync) : fes_sync_judge_primary_alone(sync);
 }
 
 static int run_once(struct fes_sync *sync)

@@ -3,6 +3,7 @@
 
 /* What the parts of a run share: sync.c (rounds), listed.c (mirrors from the list). */
 
+#include "lib/boots.h"
 #include "lib/internal.h"
 #include "lib/list.h"
 
@@ -21,6 +22,14 @@ struct fes_xbootldr {
 	struct fes_run run;        /* about it */
 };
 
+/* Whether a machine can boot from the primary: with FES_SYNC_BOOTS. */
+struct fes_primary_boots {
+	char *lacking; /* see fes_sync_get_primary_lacking() */
+	struct fes_notes notes;
+	struct fes_notes xbootldr_notes;
+	struct fes_loaders loaders;
+};
+
 /* A whole run: the primary, then every mirror in a thread of its own. */
 struct fes_sync {
 	struct fes_context *context;
@@ -30,6 +39,7 @@ struct fes_sync {
 	struct fes_volume *primary;
 	struct fes_tree *tree; /* of the primary */
 	struct fes_xbootldr xbootldr;
+	struct fes_primary_boots boots;
 	struct fes_managed managed;
 	struct fes_list list;  /* the primary's; empty when it has none */
 	bool has_list;         /* on the primary, if only one of no bytes */
@@ -88,6 +98,22 @@ int fes_xbootldr_begin(struct fes_sync *sync, struct fes_run *run);
 int fes_xbootldr_end(struct fes_sync *sync, struct fes_run *run);
 
 void fes_xbootldr_done(struct fes_xbootldr *xbootldr);
+
+/* Open it without reading its tree. Errors of fes_primary_open(), reported. */
+int fes_xbootldr_open(struct fes_sync *sync);
+
+/* ---- boots-primary.c ---- */
+
+/*
+ * If that is asked for, find out whether the primary boots, of which both volumes are open. What
+ * cannot be read, which is reported, leaves it unknown. Returns 0 or -ENOMEM.
+ */
+int fes_sync_judge_primary(struct fes_sync *sync);
+
+/* The same of one that has no mirrors, and is not open. Errors of fes_sync_run(), reported. */
+int fes_sync_judge_primary_alone(struct fes_sync *sync);
+
+void fes_primary_boots_done(struct fes_primary_boots *boots);
 
 /* ---- default.c ---- */
 

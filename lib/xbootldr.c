@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/primary.h"
 #include "lib/sync.h"
 
 /* The XBOOTLDR of the primary's disk, which boot loaders read beside the ESP. */
@@ -73,6 +74,17 @@ int fes_xbootldr_find(struct fes_sync *sync)
 		fes_log(sync->context, FES_LOG_ERROR, "%s", error.text);
 	sync->xbootldr.there = r == 0;
 	return r;
+}
+
+int fes_xbootldr_open(struct fes_sync *sync)
+{
+	struct fes_xbootldr *xbootldr = &sync->xbootldr;
+
+	if (!xbootldr->there)
+		return 0;
+	fes_volume_close(xbootldr->volume);
+	xbootldr->volume = NULL;
+	return fes_primary_open(sync->context, &xbootldr->spec, &xbootldr->volume);
 }
 
 int fes_xbootldr_begin(struct fes_sync *sync, struct fes_run *run)

@@ -73,7 +73,7 @@ test_whether_a_mirror_boots()
 {
 	list_disks $A $B $C
 	refused 1 status
-	out_has '^  boots +no: no boot loader in /EFI/BOOT, no boot entry$'
+	out_has '^  boots +no: no boot loader in /EFI/BOOT, no boot entry in /loader/entries or /EFI/Linux$'
 	run 0
 	refused 0 status
 	out_has '^  boots +no: no boot loader in /EFI/BOOT$'

@@ -1,0 +1,630 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* Whether a disk boots, and what is worth a warning. */
+
+#include <config.h>
+
+#include <check.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/boots.h"
+#include "tests/fixture.h"
+#include "tests/testdev.h"
+
+enum { FAT12 = 0, FAT16 = 1, FAT32 = 2 };
+
+#define COUNT(array) (sizeof(array) / sizeof *(array))
+#define SYSTEMD_BOOT "MZ #### LoaderInfo: systemd-boot 252.39-1 ####"
+#define SHIM "MZ UEFI SHIM\n$Version: 15.8 $\n"
+#define LOADER {.path = "/EFI/BOOT/BOOTX64.EFI", .text = SYSTEMD_BOOT}
+
+/* One volume, and what is said of it. */
+struct side {
+	struct fixture *fixture;
+	struct fes_volume *volume;
+	struct fes_notes notes;
+	uint32_t lost_clusters;
+};
+
+struct test {
+	struct fes_context *context;
+	struct side esp, xbootldr;
+	char *lacking;
+};
+
+static void open_side(struct test *t, struct side *side, struct fixture *fixture)
+{
+	struct blkdev *dev;
+
+	side->fixture = fixture;
+	ck_assert_int_eq(memdev_wrap(fixture->bytes, fixture->size, 512, &dev), 0);
+	ck_assert_int_eq(fes_volume_adopt(t->context, dev, "volume", &side->volume, NULL), 0);
+}
+
+static struct test *new_test(struct fixture *esp)
+{
+	struct test *t = calloc(1, sizeof *t);
+
+	ck_assert_ptr_nonnull(t);
+	ck_assert_int_eq(fes_new(&t->context), 0);
+	open_side(t, &t->esp, esp);
+	return t;
+}
+
+#define TEST_WITH(files) new_test(fixture_new(FAT32, files, COUNT(files)))
+
+static void close_side(struct side *side)
+{
+	fes_volume_close(side->volume);
+	fixture_free(side->fixture);
+	fes_notes_done(&side->notes);
+}
+
+static void free_test(struct test *t)
+{
+	close_side(&t->esp);
+	if (t->xbootldr.volume)
+		close_side(&t->xbootldr);
+	free(t->lacking);
+	fes_free(t->context);
+	free(t);
+}
+
+static struct fes_boots_volume judged(struct side *side)
+{
+	return (struct fes_boots_volume){side->volume, &side->notes, side->lost_clusters};
+}
+
+static const char *judge(struct test *t)
+{
+	struct fes_boots_volume esp = judged(&t->esp), xbootldr = judged(&t->xbootldr);
+
+	ck_assert_int_eq(
+		fes_boots_judge(&esp, xbootldr.volume ? &xbootldr : NULL, &t->lacking), 0);
+	return t->lacking;
+}
+
+/* The notes are these, in this order, and no others. */
+static void expect_notes(const struct side *side, const char *expected, ...)
+{
+	va_list args;
+	size_t i = 0;
+
+	va_start(args, expected);
+	for (; expected; expected = va_arg(args, const char *), i++) {
+		const char *note = fes_notes_get(&side->notes, i);
+
+		ck_assert_msg(note != NULL, "no note: %s", expected);
+		ck_assert_msg(strcmp(note, expected) == 0, "%s\nis not\n%s", note, expected);
+	}
+	va_end(args);
+	ck_assert_msg(!fes_notes_get(&side->notes, i), "one more: %s", fes_notes_get(&side->notes, i));
+}
+
+/* ---- what a disk lacks ---- */
+
+static const struct fixture_file whole[] = {
+	LOADER,
+	{.path = "/token/6.1/linux", .size = 3000, .seed = 1},
+	{.path = "/token/6.1/initrd", .size = 5000, .seed = 2},
+	{.path = "/loader/entries/token-6.1+3.conf",
+		.text = "title One\nlinux /token/6.1/linux\ninitrd /token/6.1/initrd\n"},
+};
+
+START_TEST(test_a_loader_and_a_complete_entry_boot)
+{
+	struct test *t = TEST_WITH(whole);
+
+	ck_assert_str_eq(judge(t), "");
+	expect_notes(&t->esp, NULL);
+	free_test(t);
+}
+END_TEST
+
+START_TEST(test_a_loader_and_an_image_boot)
+{
+	static const struct fixture_file files[] = {
+		{.path = "/EFI/BOOT/bootaa64.efi", .text = "of another machine"},
+		{.path = "/EFI/Linux/one.efi", .size = 5000, .seed = 1},
+	};
+	struct test *t = TEST_WITH(files);
+
+	ck_assert_str_eq(judge(t), "");
+	expect_notes(&t->esp, NULL);
+	free_test(t);
+}
+END_TEST
+
+START_TEST(test_an_empty_volume_lacks_all)
+{
+	struct test *t = new_test(fixture_new(FAT32, NULL, 0));
+
+	ck_assert_str_eq(judge(t),
+		"no boot loader in /EFI/BOOT, no boot entry in /loader/entries or /EFI/Linux");
+	expect_notes(&t->esp, NULL);
+	free_test(t);
+}
+END_TEST
+
+START_TEST(test_what_firmware_does_not_start_is_no_loader)
+{
+	static const struct fixture_file files[] = {
+		{.path = "/EFI/BOOT/BOOT.EFI", .text = "no architecture"},
+		{.path = "/EFI/BOOT/grubx64.efi", .text = "another name"},
+		{.path = "/EFI/BOOT/BOOTX64.EFI/", .text = "a directory"},
+		{.path = "/EFI/systemd/systemd-bootx64.efi", .text = SYSTEMD_BOOT},
+		{.path = "/EFI/Linux/one.efi", .size = 5000, .seed = 1},
+	};
+	struct test *t = TEST_WITH(files);
+
+	ck_assert_str_eq(judge(t), "no boot loader in /EFI/BOOT");
+	free_test(t);
+}
+END_TEST
+
+START_TEST(test_a_loader_without_a_byte_is_none)
+{
+	static const struct fixture_file files[] = {
+		{.path = "/EFI/BOOT/BOOTX64.EFI", .size = 0},
+		{.path = "/EFI/Linux/one.efi", .size = 5000, .seed = 1},
+	};
+	struct test *t = TEST_WITH(files);
+
+	ck_assert_str_eq(judge(t), "the boot loader in /EFI/BOOT is empty");
+	free_test(t);
+}
+END_TEST
+
+START_TEST(test_hidden_entries_and_images_do_not_count)
+{
+	static const struct fixture_file files[] = {
+		LOADER,
+		{.path = "/token/linux", .size = 3000, .seed = 1},
+		{.path = "/loader/entries/auto-one.conf", .text = "linux /token/linux"},
+		{.path = "/loader/entries/one.conf.bak", .text = "linux /token/linux"},
+		{.path = "/EFI/Linux/.#one.efi", .size = 5000, .seed = 1},
+		{.path = "/EFI/Linux/one.efi.extra.d/two.efi", .size = 5000, .seed = 1},
+	};
+	struct test *t = TEST_WITH(files);
+
+	ck_assert_str_eq(judge(t), "no boot entry in /loader/entries or /EFI/Linux");
+	free_test(t);
+}
+END_TEST
+
+/* ---- entries that are not complete ---- */
+
+static const struct {
+	const char *text;
+	const char *why; /* after the entry's path */
+} incomplete[] = {
+	{"linux /token/6.2/linux", "/token/6.2/linux (linux) is missing"},
+	{"LINUX\ttoken\\6.2\\linux\r\n", "/token/6.2/linux (linux) is missing"},
+	{"linux /token/linux\ninitrd /token/initrd", "/token/initrd (initrd) is missing"},
+	{"linux /token/linux\ninitrd /token/linux/x", "/token/linux/x (initrd) is missing"},
+	{"linux /token/linux\ninitrd /token/ucode /token/gone",
+		"/token/gone (initrd) is missing"},
+	{"linux /token/linux\ninitrd /no such file", "/no such file (initrd) is missing"},
+	{"linux /token/linux\ndevicetree /a.dtb", "/a.dtb (devicetree) is missing"},
+	{"linux /token/linux\nextra /token/ucode /x.cred", "/x.cred (extra) is missing"},
+	{"uki /EFI/Linux/gone.efi", "/EFI/Linux/gone.efi (uki) is missing"},
+	{"linux /token", "/token (linux) is a directory"},
+	{"linux /token/empty", "/token/empty (linux) is empty"},
+	{"linux ../token/linux", "'../token/linux' (linux) names no file"},
+	{"title One\ninitrd /token/linux", "names nothing to boot (linux, uki, efi)"},
+};
+
+static const struct fixture_file payload[] = {
+	LOADER,
+	{.path = "/token/linux", .size = 3000, .seed = 1},
+	{.path = "/token/ucode", .size = 1000, .seed = 2},
+	{.path = "/token/empty", .size = 0},
+	{.path = "/token/my initrd", .size = 1000, .seed = 3},
+};
+enum { N_PAYLOAD = COUNT(payload) };
+
+/* Those files, with one or two entries. */
+static struct test *new_entries(const char *text, const char *second)
+{
+	struct fixture_file files[N_PAYLOAD + 2];
+
+	memcpy(files, payload, sizeof payload);
+	files[N_PAYLOAD] = (struct fixture_file){.path = "/loader/entries/x.conf", .text = text};
+	files[N_PAYLOAD + 1] = (struct fixture_file){.path = "/loader/entries/y.conf", .text = second};
+	return new_test(fixture_new(FAT32, files, N_PAYLOAD + (second ? 2 : 1)));
+}
+
+START_TEST(test_what_an_entry_lacks_is_named)
+{
+	struct test *t = new_entries(incomplete[_i].text, NULL);
+	char note[256];
+
+	ck_assert_str_eq(judge(t), "no complete boot entry in /loader/entries or /EFI/Linux");
+	(void)snprintf(note, sizeof note, "/loader/entries/x.conf: %s", incomplete[_i].why);
+	expect_notes(&t->esp, note, NULL);
+	free_test(t);
+}
+END_TEST
+
+START_TEST(test_beside_a_complete_entry_it_is_a_warning)
+{
+	struct test *t = new_entries(incomplete[_i].text, "linux /token/linux\n");
+	char note[256];
+
+	ck_assert_str_eq(judge(t), "");
+	(void)snprintf(note, sizeof note, "/loader/entries/x.conf: %s", incomplete[_i].why);
+	expect_notes(&t->esp, note, NULL);
+	free_test(t);
+}
+END_TEST
+
+static const char *const complete[] = {
+	"linux /token/linux",
+	"linux /token/linux\ninitrd /token/ucode /token/linux",
+	"linux /token/linux\ninitrd /token/my initrd",
+	"linux /token/linux\ninitrd /token/ucode\ninitrd token/my initrd\t\r\n",
+	"efi \\token\\linux",
+	"linux /token/linux\ninitrd /token/empty",
+};
+
+START_TEST(test_either_reading_of_blanks_is_complete)
+{
+	struct test *t = new_entries(complete[_i], NULL);
+
+	ck_assert_str_eq(judge(t), "");
+	expect_notes(&t->esp, NULL);
+	free_test(t);
+}
+END_TEST
+
+START_TEST(test_an_image_without_a_byte_is_not_complete)
+{
+	static const struct fixture_file files[] = {
+		LOADER,
+		{.path = "/EFI/Linux/one+3.efi", .size = 0},
+	};
+	struct test *t = TEST_WITH(files);
+
+	ck_assert_str_eq(judge(t), "no complete boot entry in /loader/entries or /EFI/Linux");
+	expect_notes(&t->esp, "/EFI/Linux/one+3.efi: is empty", NULL);
+	free_test(t);
+}
+END_TEST
+
+START_TEST(test_many_incomplete_entries_are_named_in_part)
+{
+	struct fixture_file files[11] = {LOADER};
+	char paths[10][64];
+	struct test *t;
+
+	for (size_t i = 0; i < 10; i++) {
+		(void)snprintf(paths[i], sizeof paths[i], "/loader/entries/%zu.conf", i);
+		files[i + 1] = (struct fixture_file){.path = paths[i], .text = "linux /gone"};
+	}
+	t = TEST_WITH(files);
+	ck_assert_str_ne(judge(t), "");
+	ck_assert_uint_eq(t->esp.notes.n, 9);
+	ck_assert_str_eq(t->esp.notes.list[0], "/loader/entries/0.conf: /gone (linux) is missing");
+	ck_assert_str_eq(t->esp.notes.list[8], "2 more boot entries are not complete");
+	free_test(t);
+}
+END_TEST
+
+START_TEST(test_an_entry_that_is_not_read_passes_and_is_told)
+{
+	static const struct fixture_file files[] = {
+		LOADER,
+		{.path = "/loader/entries/x.conf", .size = 1024 * 1024 + 1, .seed = 1},
+	};
+	struct test *t = TEST_WITH(files);
+
+	ck_assert_str_eq(judge(t), "");
+	expect_notes(&t->esp, "/loader/entries/x.conf: is too large to be looked into", NULL);
+	free_test(t);
+}
+END_TEST
+
+START_TEST(test_what_nobody_asks_for_is_not_noted)
+{
+	struct test *t = new_entries("linux /gone", NULL);
+	struct fes_boots_volume esp = {.volume = t->esp.volume};
+
+	ck_assert_int_eq(fes_boots_judge(&esp, NULL, &t->lacking), 0);
+	ck_assert_str_eq(t->lacking, "no complete boot entry in /loader/entries or /EFI/Linux");
+	free_test(t);
+}
+END_TEST
+
+/* ---- with an XBOOTLDR ---- */
+
+static struct test *new_pair(const struct fixture_file *files, size_t n)
+{
+	struct test *t = TEST_WITH(payload);
+
+	open_side(t, &t->xbootldr, fixture_new(FAT32, files, n));
+	return t;
+}
+
+START_TEST(test_an_entry_beside_its_kernel_on_the_xbootldr_boots)
+{
+	static const struct fixture_file files[] = {
+		{.path = "/6.1/linux", .size = 3000, .seed = 1},
+		{.path = "/loader/entries/x.conf", .text = "linux /6.1/linux"},
+	};
+	struct test *t = new_pair(files, COUNT(files));
+
+	ck_assert_str_eq(judge(t), "");
+	expect_notes(&t->esp, NULL);
+	expect_notes(&t->xbootldr, NULL);
+	free_test(t);
+}
+END_TEST
+
+START_TEST(test_a_kernel_on_the_esp_does_not_complete_an_entry_on_the_xbootldr)
+{
+	static const struct fixture_file files[] = {
+		{.path = "/EFI/BOOT/BOOTX64.EFI", .text = "no firmware looks here"},
+		{.path = "/loader/entries/x.conf", .text = "linux /token/linux"},
+	};
+	struct test *t = new_pair(files, COUNT(files));
+
+	ck_assert_str_eq(judge(t), "no complete boot entry in /loader/entries or /EFI/Linux");
+	expect_notes(&t->esp, NULL);
+	expect_notes(&t->xbootldr,
+		"/loader/entries/x.conf: /token/linux (linux) is missing", NULL);
+	free_test(t);
+}
+END_TEST
+
+/* ---- room ---- */
+
+/* 200 KiB of FAT12 with clusters of 512 bytes, and these files. */
+static struct test *new_tight(const struct fixture_file *files, size_t n)
+{
+	struct test *t = new_test(fixture_new_mkfs("-F 12 -s 1 x.img 200", files, n));
+
+	(void)judge(t);
+	ck_assert_ptr_nonnull(strstr(fes_notes_get(&t->esp.notes, 0), "FAT12"));
+	return t;
+}
+
+static const struct fixture_file large[] = {
+	LOADER,
+	{.path = "/linux", .size = 30001, .seed = 1},
+	{.path = "/initrd", .size = 70000, .seed = 2},
+	{.path = "/loader/entries/x.conf", .text = "linux /linux\ninitrd /initrd"},
+	{.path = "/EFI/Linux/small.efi", .size = 9000, .seed = 3},
+};
+
+START_TEST(test_too_little_room_for_another_kernel_is_told_in_figures)
+{
+	struct test *t = new_tight(large, COUNT(large));
+	unsigned long long free_bytes, needed;
+	const char *note = fes_notes_get(&t->esp.notes, 1);
+
+	ck_assert_str_eq(t->lacking, "");
+	ck_assert_ptr_nonnull(note);
+	ck_assert_int_eq(sscanf(note,
+		"no room for a further kernel: %llu bytes are free, the largest one here takes %llu",
+		&free_bytes, &needed), 2);
+	ck_assert_uint_eq(needed, 30208 + 70144); /* whole clusters */
+	ck_assert_uint_eq(free_bytes, fes_volume_get_free(t->esp.volume));
+	ck_assert_uint_lt(free_bytes, needed);
+	free_test(t);
+}
+END_TEST
+
+START_TEST(test_lost_clusters_will_be_free)
+{
+	struct test *t = new_tight(large, COUNT(large));
+	uint32_t missing = (30208 + 70144) / 512 - t->esp.volume->info.free_clusters;
+
+	free(t->lacking);
+	fes_notes_done(&t->esp.notes);
+	t->esp.lost_clusters = missing - 1;
+	(void)judge(t);
+	ck_assert_uint_eq(t->esp.notes.n, 2);
+	free(t->lacking);
+	fes_notes_done(&t->esp.notes);
+	t->esp.lost_clusters = missing;
+	(void)judge(t);
+	ck_assert_uint_eq(t->esp.notes.n, 1);
+	free_test(t);
+}
+END_TEST
+
+START_TEST(test_an_image_counts_as_a_kernel_and_what_is_incomplete_does_not)
+{
+	static const struct fixture_file files[] = {
+		LOADER,
+		{.path = "/initrd", .size = 50000, .seed = 2},
+		{.path = "/loader/entries/x.conf", .text = "linux /gone\ninitrd /initrd"},
+		{.path = "/EFI/Linux/large.efi", .size = 100000, .seed = 3},
+	};
+	struct test *t = new_tight(files, COUNT(files));
+	const char *note = fes_notes_get(&t->esp.notes, 2);
+
+	ck_assert_ptr_nonnull(note);
+	ck_assert_ptr_nonnull(strstr(note, "the largest one here takes 100352"));
+	free_test(t);
+}
+END_TEST
+
+/* ---- the file system ---- */
+
+static const struct {
+	const char *mkfs;
+	uint32_t n_clusters; /* 0: whatever comes out */
+	const char *note;    /* NULL: none */
+} systems[] = {
+	{"-F 12 -s 1 x.img 200", 0,
+		"FAT12: UEFI asks for FAT32 on system partitions, and this firmware may not read it"},
+	{"-F 16 -s 1 x.img 3000", 0,
+		"FAT16: UEFI asks for FAT32 on system partitions, and this firmware may not read it"},
+	{"-F 32 -s 1 x.img 2000", 0, "clusters: this firmware may not read it"},
+	{"-F 32 -s 1 -f 1 -R 32 x.img 40000", 65524,
+		"FAT32 with only 65524 clusters: this firmware may not read it, much of it takes fewer than 65525 for damage; format it with smaller clusters"},
+	{"-F 32 -s 1 -f 1 -R 32 x.img 40000", 65525, NULL},
+	{"-F 16 -s 1 x.img 3000", 4084, "FAT12"},
+	{"-F 16 -s 1 x.img 3000", 4085, "it is FAT16 for some systems and FAT12 for others"},
+	{"-F 16 -s 1 x.img 3000", 4086, "it is FAT16 for some systems and FAT12 for others"},
+	{"-F 16 -s 1 x.img 3000", 4087, "FAT16: UEFI asks for FAT32"},
+};
+
+/* The total number of sectors that gives so many clusters. */
+static void set_clusters(struct fixture *f, uint32_t n)
+{
+	struct fat_boot_sector *boot = (struct fat_boot_sector *)(void *)f->bytes;
+	uint32_t fat_size = le16_get(boot->fat_sectors_16);
+	uint32_t sectors = le16_get(boot->reserved_sectors) + le16_get(boot->root_entries) / 16u + n;
+
+	if (fat_size == 0)
+		fat_size = le32_get(boot->u.fat32.fat_sectors);
+	sectors += boot->n_fats * fat_size;
+	boot->total_sectors_16 = le16_of(0);
+	boot->total_sectors_32 = le32_of(sectors);
+}
+
+START_TEST(test_file_systems_that_firmware_may_not_read_are_told)
+{
+	struct fixture *f = fixture_new_mkfs(systems[_i].mkfs, NULL, 0);
+	struct fes_boots_volume esp;
+	const char *note;
+	struct test *t;
+
+	if (systems[_i].n_clusters)
+		set_clusters(f, systems[_i].n_clusters);
+	t = new_test(f);
+	if (systems[_i].n_clusters)
+		ck_assert_uint_eq(t->esp.volume->info.n_clusters, systems[_i].n_clusters);
+	esp = judged(&t->esp);
+	ck_assert_int_eq(fes_boots_note_readers(&esp), 0);
+	note = fes_notes_get(&t->esp.notes, 0);
+	if (!systems[_i].note)
+		ck_assert_ptr_null(note);
+	else
+		ck_assert_msg(note && strstr(note, systems[_i].note), "%s", note ? note : "none");
+	free_test(t);
+}
+END_TEST
+
+static const struct {
+	uint32_t disk;
+	const char *who;
+} disks[] = {
+	{512, NULL},
+	{0, NULL}, /* not known */
+	{4096, "the file system has sectors of 512 bytes, the disk has sectors of 4096: Linux does not mount that, and this firmware may not read it"},
+};
+
+START_TEST(test_sectors_unlike_those_of_the_disk_are_told)
+{
+	struct test *t = new_test(fixture_new(FAT32, NULL, 0));
+
+	t->esp.volume->disk_sector_size = disks[_i].disk;
+	(void)judge(t);
+	expect_notes(&t->esp, disks[_i].who, NULL);
+	free_test(t);
+}
+END_TEST
+
+START_TEST(test_sectors_larger_than_those_of_the_disk_are_told)
+{
+	struct test *t = new_test(fixture_new_mkfs("-F 12 -S 4096 -s 1 x.img 2000", NULL, 0));
+
+	t->esp.volume->disk_sector_size = 512;
+	(void)judge(t);
+	ck_assert_str_eq(fes_notes_get(&t->esp.notes, 1),
+		"the file system has sectors of 4096 bytes, the disk has sectors of 512: Windows does not mount that, and this firmware may not read it");
+	free_test(t);
+}
+END_TEST
+
+/* ---- another boot loader ---- */
+
+static const struct {
+	const char *primary, *mirror; /* NULL: no such file */
+	const char *note;
+} loaders[] = {
+	{SYSTEMD_BOOT, SYSTEMD_BOOT, NULL},
+	{SYSTEMD_BOOT, SHIM, NULL},
+	{SHIM, SYSTEMD_BOOT, NULL},
+	{"GRUB", "something", NULL},
+	{"GRUB", NULL, NULL},
+	{NULL, "GRUB", NULL},
+	{SYSTEMD_BOOT, "GRUB",
+		"/EFI/BOOT/BOOTX64.EFI would start something else: it is neither systemd-boot nor shim, on the primary it is systemd-boot"},
+	{SHIM, "GRUB",
+		"/EFI/BOOT/BOOTX64.EFI would start something else: it is neither systemd-boot nor shim, on the primary it is shim"},
+	{SYSTEMD_BOOT, NULL,
+		"there is no /EFI/BOOT/BOOTX64.EFI, which on the primary is systemd-boot: a machine that starts from there would start nothing from this disk"},
+};
+
+static struct fixture *new_loader(const char *text)
+{
+	struct fixture_file file = {.path = "/EFI/BOOT/BOOTX64.EFI", .text = text};
+
+	return fixture_new(FAT12, &file, text ? 1 : 0);
+}
+
+START_TEST(test_a_mirror_that_would_start_something_else_is_told)
+{
+	struct test *t = new_test(new_loader(loaders[_i].mirror));
+	struct fes_loaders of_primary = {0};
+	struct side primary = {0};
+
+	open_side(t, &primary, new_loader(loaders[_i].primary));
+	ck_assert_int_eq(fes_loaders_read(primary.volume, &of_primary), 0);
+	ck_assert_int_eq(fes_loaders_compare(&of_primary, t->esp.volume, &t->esp.notes), 0);
+	expect_notes(&t->esp, loaders[_i].note, NULL);
+	fes_loaders_done(&of_primary);
+	close_side(&primary);
+	free_test(t);
+}
+END_TEST
+
+int main(void)
+{
+	TCase *tc = tcase_create("boots");
+	Suite *suite = suite_create("boots");
+	SRunner *runner;
+	int failed;
+
+	if (!fixture_tools())
+		return 77;
+	tcase_add_test(tc, test_a_loader_and_a_complete_entry_boot);
+	tcase_add_test(tc, test_a_loader_and_an_image_boot);
+	tcase_add_test(tc, test_an_empty_volume_lacks_all);
+	tcase_add_test(tc, test_what_firmware_does_not_start_is_no_loader);
+	tcase_add_test(tc, test_a_loader_without_a_byte_is_none);
+	tcase_add_test(tc, test_hidden_entries_and_images_do_not_count);
+	tcase_add_loop_test(tc, test_what_an_entry_lacks_is_named, 0, COUNT(incomplete));
+	tcase_add_loop_test(tc, test_beside_a_complete_entry_it_is_a_warning, 0, COUNT(incomplete));
+	tcase_add_loop_test(tc, test_either_reading_of_blanks_is_complete, 0, COUNT(complete));
+	tcase_add_test(tc, test_an_image_without_a_byte_is_not_complete);
+	tcase_add_test(tc, test_many_incomplete_entries_are_named_in_part);
+	tcase_add_test(tc, test_an_entry_that_is_not_read_passes_and_is_told);
+	tcase_add_test(tc, test_what_nobody_asks_for_is_not_noted);
+	tcase_add_test(tc, test_an_entry_beside_its_kernel_on_the_xbootldr_boots);
+	tcase_add_test(tc, test_a_kernel_on_the_esp_does_not_complete_an_entry_on_the_xbootldr);
+	tcase_add_test(tc, test_too_little_room_for_another_kernel_is_told_in_figures);
+	tcase_add_test(tc, test_lost_clusters_will_be_free);
+	tcase_add_test(tc, test_an_image_counts_as_a_kernel_and_what_is_incomplete_does_not);
+	tcase_add_loop_test(tc, test_file_systems_that_firmware_may_not_read_are_told, 0,
+		COUNT(systems));
+	tcase_add_loop_test(tc, test_sectors_unlike_those_of_the_disk_are_told, 0, COUNT(disks));
+	tcase_add_test(tc, test_sectors_larger_than_those_of_the_disk_are_told);
+	tcase_add_loop_test(tc, test_a_mirror_that_would_start_something_else_is_told, 0,
+		COUNT(loaders));
+	suite_add_tcase(suite, tc);
+	runner = srunner_create(suite);
+	srunner_run_all(runner, CK_ENV);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed > 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+}
