@@ -52,7 +52,7 @@ test_a_new_list_gets_the_primary_too()
 	make_disks
 	boot_from $A
 	run 0 add b.img
-	no_err
+	err_lacks '^fatespsync: a\.img'
 	out_has '^a\.img:1: the list now holds 2 ESPs$' '^b\.img:1: synced, '
 	get_text a.img /loader/esp-sync | head -n 1 | grep -q '^#' || complain 'no word on what it is'
 	list_is a.img $A $B

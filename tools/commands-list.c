@@ -37,35 +37,39 @@ int command_list(const struct command *command)
 
 /* ---- add, remove, replace ---- */
 
-static int change_list(const struct command *command, struct fes_sync *sync, int r)
+static int change_list(const struct command *command, struct fes_sync *sync, unsigned flags, int r)
 {
 	bool dry_run = (command->options->sync_flags & FES_SYNC_DRY_RUN) != 0;
 
+	/* Whether they boot now would not tell whether they will. */
+	if (dry_run)
+		flags &= ~(unsigned)FES_SYNC_BOOTS;
 	if (r == 0)
-		return run_sync(command, sync, dry_run ? REPORT_DIFF : REPORT_SYNC);
+		return run_sync(command, sync, dry_run ? REPORT_DIFF : REPORT_SYNC, flags);
 	command->report->error = r;
 	return STATUS_PRIMARY;
 }
 
 static int change_by_each(const struct command *command,
-	int (*change)(struct fes_sync *sync, const char *spec))
+	int (*change)(struct fes_sync *sync, const char *spec), unsigned flags)
 {
 	CLEANUP_SYNC struct fes_sync *sync = NULL;
 	int r = fes_sync_new(command->context, &sync);
 
 	for (size_t i = 0; r == 0 && i < command->n_args; i++)
 		r = change(sync, command->args[i]);
-	return change_list(command, sync, r);
+	return change_list(command, sync, flags, r);
 }
 
+/* Who makes a mirror has time to see to it that it boots. */
 int command_add(const struct command *command)
 {
-	return change_by_each(command, fes_sync_add_to_list);
+	return change_by_each(command, fes_sync_add_to_list, FES_SYNC_BOOTS);
 }
 
 int command_remove(const struct command *command)
 {
-	return change_by_each(command, fes_sync_remove_from_list);
+	return change_by_each(command, fes_sync_remove_from_list, 0);
 }
 
 int command_replace(const struct command *command)
@@ -75,7 +79,7 @@ int command_replace(const struct command *command)
 
 	if (r == 0)
 		r = fes_sync_replace_on_list(sync, command->args[0], command->args[1]);
-	return change_list(command, sync, r);
+	return change_list(command, sync, FES_SYNC_BOOTS, r);
 }
 
 /* ---- wait ---- */

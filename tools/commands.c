@@ -23,12 +23,12 @@ static void free_sync(struct fes_sync **sync)
 
 /* ---- sync, diff, status ---- */
 
-static int configure_sync(const struct command *command, bool dry_run, struct fes_sync *sync)
+static int configure_sync(const struct command *command, unsigned flags, struct fes_sync *sync)
 {
 	const struct options *options = command->options;
 	int r = 0;
 
-	fes_sync_set_flags(sync, options->sync_flags | (dry_run ? FES_SYNC_DRY_RUN : 0));
+	fes_sync_set_flags(sync, options->sync_flags | flags);
 	fes_sync_set_random_seed(sync, options->random_seed);
 
 	if (options->primary)
@@ -119,12 +119,35 @@ static void tell_missing(const struct command *command, const struct fes_sync *s
 	}
 }
 
-static void tell_notes_of(const struct command *command, const struct fes_mirror *mirror)
+static void tell_note(const struct command *command, const struct fes_mirror *mirror,
+	const char *note)
 {
-	const char *name = fes_mirror_get_name(mirror), *note;
+	const char *name = fes_mirror_get_name(mirror);
 
+	command->complain(name ? name : fes_mirror_get_spec(mirror), note);
+}
+
+/* Of what was not written to yet it would be no news. */
+static void tell_lacking(const struct command *command, const struct fes_mirror *mirror)
+{
+	const char *lacking = fes_mirror_get_lacking(mirror);
+	char note[256];
+
+	if (!lacking || !*lacking)
+		return;
+	(void)snprintf(note, sizeof note, "does not boot: %s", lacking);
+	tell_note(command, mirror, note);
+}
+
+static void tell_notes_of(const struct command *command, const struct fes_mirror *mirror,
+	enum report_verb verb)
+{
+	const char *note;
+
+	if (verb == REPORT_SYNC)
+		tell_lacking(command, mirror);
 	for (size_t i = 0; (note = fes_mirror_get_note(mirror, i)); i++)
-		command->complain(name ? name : fes_mirror_get_spec(mirror), note);
+		tell_note(command, mirror, note);
 }
 
 /* They are warnings. In a status they are what was asked for, and stand in the report. */
@@ -139,13 +162,14 @@ static void tell_notes(const struct command *command, const struct fes_sync *syn
 		const struct fes_mirror *mirror = fes_sync_get_mirror(sync, i);
 		const struct fes_mirror *xbootldr = fes_mirror_get_xbootldr(mirror);
 
-		tell_notes_of(command, mirror);
+		tell_notes_of(command, mirror, verb);
 		if (xbootldr)
-			tell_notes_of(command, xbootldr);
+			tell_notes_of(command, xbootldr, verb);
 	}
 }
 
-int run_sync(const struct command *command, struct fes_sync *sync, enum report_verb verb)
+int run_sync(const struct command *command, struct fes_sync *sync, enum report_verb verb,
+	unsigned flags)
 {
 	struct report *report = command->report;
 	int signal = 0;
@@ -153,7 +177,7 @@ int run_sync(const struct command *command, struct fes_sync *sync, enum report_v
 	int status;
 	int r;
 
-	r = configure_sync(command, verb != REPORT_SYNC, sync);
+	r = configure_sync(command, flags | (verb == REPORT_SYNC ? 0 : FES_SYNC_DRY_RUN), sync);
 	if (r == -EINVAL)
 		return STATUS_USAGE;
 	if (r < 0) {
@@ -176,7 +200,7 @@ int run_sync(const struct command *command, struct fes_sync *sync, enum report_v
 	return status;
 }
 
-static int run_mirrors(const struct command *command, enum report_verb verb)
+static int run_mirrors(const struct command *command, enum report_verb verb, unsigned flags)
 {
 	CLEANUP_SYNC struct fes_sync *sync = NULL;
 	int r = fes_sync_new(command->context, &sync);
@@ -184,7 +208,7 @@ static int run_mirrors(const struct command *command, enum report_verb verb)
 	for (size_t i = 0; r == 0 && i < command->n_args; i++)
 		r = fes_sync_add_mirror(sync, command->args[i]);
 	if (r == 0)
-		return run_sync(command, sync, verb);
+		return run_sync(command, sync, verb, flags);
 	command->report->error = r;
 	return STATUS_PRIMARY;
 }
@@ -193,17 +217,17 @@ int command_sync(const struct command *command)
 {
 	bool dry_run = (command->options->sync_flags & FES_SYNC_DRY_RUN) != 0;
 
-	return run_mirrors(command, dry_run ? REPORT_DIFF : REPORT_SYNC);
+	return run_mirrors(command, dry_run ? REPORT_DIFF : REPORT_SYNC, 0);
 }
 
 int command_diff(const struct command *command)
 {
-	return run_mirrors(command, REPORT_DIFF);
+	return run_mirrors(command, REPORT_DIFF, 0);
 }
 
 int command_status(const struct command *command)
 {
-	return run_mirrors(command, REPORT_STATUS);
+	return run_mirrors(command, REPORT_STATUS, FES_SYNC_BOOTS);
 }
 
 /* ---- check ---- */

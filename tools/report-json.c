@@ -165,10 +165,8 @@ static void append_change(struct report *report, json_t *array, const struct fes
 }
 
 /* Whether it could be booted from, and what it lacks for that. */
-static void set_boots(struct report *report, json_t *object, const struct fes_mirror *mirror)
+static void set_boots(struct report *report, json_t *object, const char *lacking)
 {
-	const char *lacking = fes_mirror_get_lacking(mirror);
-
 	if (!lacking)
 		return;
 	set(report, object, "boots", json_boolean(!*lacking));
@@ -183,7 +181,7 @@ static void append_text(struct report *report, json_t *array, const char *text)
 	free(utf8);
 }
 
-static void set_notes(struct report *report, json_t *object, const struct fes_mirror *mirror)
+static void set_mirror_notes(struct report *report, json_t *object, const struct fes_mirror *mirror)
 {
 	json_t *notes = set_child(report, object, "notes", json_array());
 	const char *note;
@@ -204,8 +202,8 @@ static void fill_mirror(struct report *report, json_t *object, const struct fes_
 	set_volume(report, object, "volume", fes_mirror_get_volume(mirror));
 	set_text(report, object, "state", state_word(report_mirror_state(mirror, verb)));
 	set_text(report, object, "message", fes_mirror_get_message(mirror));
-	set_boots(report, object, mirror);
-	set_notes(report, object, mirror);
+	set_boots(report, object, fes_mirror_get_lacking(mirror));
+	set_mirror_notes(report, object, mirror);
 
 	changes = set_child(report, object, "changes", json_array());
 	for (size_t i = 0; i < n_changes; i++)
@@ -228,12 +226,37 @@ static void append_mirror(struct report *report, json_t *array, const struct fes
 			xbootldr, verb);
 }
 
+static void set_primary_notes(struct report *report, json_t *object, const struct fes_sync *sync,
+	const char *(*get)(const struct fes_sync *sync, size_t i))
+{
+	json_t *notes = set_child(report, object, "notes", json_array());
+	const char *note;
+
+	for (size_t i = 0; (note = get(sync, i)); i++)
+		append_text(report, notes, note);
+}
+
+/* Whether the primary boots, and what is noted of it, where that was asked for. */
+static void set_primary_boots(struct report *report, json_t *root, const struct fes_sync *sync)
+{
+	json_t *primary = json_object_get(root, "primary");
+	json_t *xbootldr = json_object_get(root, "primaryXbootldr");
+
+	if (!primary || !fes_sync_get_primary_lacking(sync))
+		return;
+	set_boots(report, primary, fes_sync_get_primary_lacking(sync));
+	set_primary_notes(report, primary, sync, fes_sync_get_primary_note);
+	if (xbootldr)
+		set_primary_notes(report, xbootldr, sync, fes_sync_get_primary_xbootldr_note);
+}
+
 static void set_primary(struct report *report, const struct fes_sync *sync)
 {
 	json_t *root = json_report_of(report)->root;
 
 	set_volume(report, root, "primary", fes_sync_get_primary(sync));
 	set_volume(report, root, "primaryXbootldr", fes_sync_get_primary_xbootldr(sync));
+	set_primary_boots(report, root, sync);
 }
 
 static void set_list(struct report *report, const struct fes_sync *sync)

@@ -329,20 +329,27 @@ static void put_state(const struct fes_mirror *mirror)
 	putchar('\n');
 }
 
-static void put_boots(const struct fes_mirror *mirror)
+static void put_boots(const char *lacking)
 {
-	const char *lacking = fes_mirror_get_lacking(mirror);
-
 	if (!lacking)
 		return;
 	printf("  %-9s %s%s\n", "boots", *lacking ? "no: " : "yes", lacking);
 }
 
-static void put_notes(const struct fes_mirror *mirror)
+static void put_mirror_notes(const struct fes_mirror *mirror)
 {
 	const char *note;
 
 	for (size_t i = 0; (note = fes_mirror_get_note(mirror, i)); i++)
+		put_field("warning", note);
+}
+
+static void put_primary_notes(const struct fes_sync *sync,
+	const char *(*get)(const struct fes_sync *sync, size_t i))
+{
+	const char *note;
+
+	for (size_t i = 0; (note = get(sync, i)); i++)
 		put_field("warning", note);
 }
 
@@ -361,11 +368,14 @@ static void put_primary_status(const struct fes_sync *sync)
 
 	put_role("primary", name, NULL);
 	put_volume(primary);
+	put_boots(fes_sync_get_primary_lacking(sync));
+	put_primary_notes(sync, fes_sync_get_primary_note);
 	if (!xbootldr)
 		return;
 	putchar('\n');
 	put_role("primary", fes_volume_get_name(xbootldr), name);
 	put_volume(xbootldr);
+	put_primary_notes(sync, fes_sync_get_primary_xbootldr_note);
 }
 
 static void put_mirror_status(const struct fes_mirror *mirror, const char *esp)
@@ -379,8 +389,8 @@ static void put_mirror_status(const struct fes_mirror *mirror, const char *esp)
 	else
 		put_field("partuuid", fes_mirror_get_partuuid(mirror));
 	put_state(mirror);
-	put_boots(mirror);
-	put_notes(mirror);
+	put_boots(fes_mirror_get_lacking(mirror));
+	put_mirror_notes(mirror);
 }
 
 static void put_list_change(const struct fes_sync *sync, enum report_verb verb)
