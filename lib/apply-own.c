@@ -7,19 +7,12 @@
 
 #include "lib/apply-own.h"
 
-static const char dir_path[] = "/loader";
-
 static const struct fes_node *find_child(const struct fes_node *dir, const char *path)
 {
 	for (size_t i = 0; i < dir->n_children; i++)
 		if (fat_name_equal(dir->children[i]->path, path))
 			return dir->children[i];
 	return NULL;
-}
-
-bool fes_own_items_belong_in(const struct fes_node *node)
-{
-	return node->directory && node->role == FES_MANAGED && fat_name_equal(node->path, dir_path);
 }
 
 static uint32_t make_slots(struct fes_own_item *own)
@@ -55,12 +48,12 @@ int fes_own_items_make(const struct fes_apply *apply, struct fat_txn *txn, bool 
 	struct fes_own_items *ret)
 {
 	const struct fes_tree *mirror = apply->plan->comparison->mirror;
-	const struct fes_node *dir = find_child(mirror->root, dir_path);
+	const struct fes_node *dir = find_child(mirror->root, FES_OWN_DIR);
 	int r = 0;
 
 	assert(apply->n_own <= FES_OWN_MAX);
 	*ret = (struct fes_own_items){.txn = txn, .left_out = left_out};
-	if (dir && fes_own_items_belong_in(dir))
+	if (dir && fes_own_belong_in(dir))
 		ret->dir = dir;
 	for (size_t i = 0; r == 0 && i < apply->n_own; i++)
 		r = make_item(ret, &apply->own[i], mirror->volume);

@@ -35,10 +35,7 @@ int fes_own_items_make(const struct fes_apply *apply, struct fat_txn *txn, bool 
 /* Plan the commits that are the first of all. 0 or -ENOMEM. */
 int fes_own_items_put_first(struct fes_own_items *items);
 
-/* Whether a new version of a directory called @node holds them. */
-bool fes_own_items_belong_in(const struct fes_node *node);
-
-/* Add them to such a version. 0 or -ENOMEM. */
+/* Add them to a new version of /loader. 0 or -ENOMEM. */
 int fes_own_items_fill(struct fes_own_items *items, struct fat_item *dir);
 
 /* Whether one takes the place of the mirror's @m in it. */

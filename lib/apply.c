@@ -154,7 +154,7 @@ static struct fat_item *build_dir(struct fes_transaction *t, const struct fes_no
 		r = add_children(t, dir, m, build_foreign);
 	if (r == 0 && m && m->directory)
 		r = add_children(t, dir, m, build_retained);
-	if (r == 0 && fes_own_items_belong_in(p))
+	if (r == 0 && fes_own_belong_in(p))
 		r = fes_own_items_fill(&t->own, dir);
 	return r == 0 ? dir : NULL;
 }

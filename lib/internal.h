@@ -170,6 +170,9 @@ bool fes_path_is_valid(const char *path);
 int fes_managed_add(struct fes_managed *managed, const char *path);
 int fes_managed_exclude(struct fes_managed *managed, const char *path);
 
+/* Whether @path is excluded. Case does not matter. */
+bool fes_managed_excludes(const struct fes_managed *managed, const char *path);
+
 /* Whether @path is excluded, or private. */
 bool fes_managed_is_left_alone(const struct fes_managed *managed, const char *path);
 

@@ -149,6 +149,11 @@ static bool is_private(const char *path)
 	return false;
 }
 
+bool fes_managed_excludes(const struct fes_managed *managed, const char *path)
+{
+	return within_any(path, managed->excluded, managed->n_excluded);
+}
+
 bool fes_managed_is_left_alone(const struct fes_managed *managed, const char *path)
 {
 	return within_any(path, managed->excluded, managed->n_excluded) || is_private(path);

@@ -8,36 +8,53 @@
  * destroy it, so it is refused. See HACKING.md, "Direction". Private to lib/.
  */
 
-#include "lib/internal.h"
+#include "lib/own.h"
+
+enum { FES_ORIGIN_MAX = 16 * 1024 * 1024 }; /* bytes of such a file */
 
 struct fes_origin {
-	bool known;        /* there is such a file, and it is whole */
-	char *source;      /* PARTUUID of the primary, lower case, or its serial "1234-ABCD", or "-" */
-	uint64_t *marks;   /* ascending, each once */
+	bool known;      /* there is such a file, and it is whole */
+	char *source;    /* see fes_origin_name_source(); NULL unless known */
+	uint64_t *marks; /* ascending, each once */
 	size_t n_marks;
 };
 
 /*
- * The mark of a file: XXH3-64 of its path, folded, with the identity of its name where that may have a
- * counter (fes_bls_identity()), of its size, and of its write date and time. Not of its contents: what
- * a system changes gets another time, and what only a failing medium changed shall be mended, not refused.
+ * The mark of a file: XXH3-64 of its path, folded, without a counter where its name may have one
+ * (fes_bls_identity()), of its size, and of its write date and time. Not of its contents: what a
+ * system changes gets another time, and what only a failing medium changed shall be mended, not refused.
  */
 uint64_t fes_origin_mark(const struct fes_node *node);
 
+bool fes_origin_has(const struct fes_origin *origin, uint64_t mark);
+
+/* Sort marks, drop double ones. Returns how many are left. */
+size_t fes_origin_sort(uint64_t *marks, size_t n);
+
 /*
- * Lines "source ...", "file <16 hex digits>" and at the end "tree <32 hex digits>", the XXH3-128 of
- * all before. '#' begins a comment. What is not whole is -EBADMSG (not reported), @ret unknown.
- * fes_origin_print() returns text to free(), or NULL.
+ * Lines "source ...", "file <16 hex digits>" in ascending order, and at the end "tree <32 hex digits>",
+ * the XXH3-128 of all before. '#' begins a comment.
+ *
+ * What is not whole is -EBADMSG (not reported), @ret untouched. Or -ENOMEM. Free @ret with
+ * fes_origin_done(). fes_origin_print() returns text to free(), or NULL when memory is out.
  */
 int fes_origin_parse(const char *text, size_t len, struct fes_origin *ret);
 char *fes_origin_print(const struct fes_origin *origin, size_t *ret_len);
 void fes_origin_done(struct fes_origin *origin);
 
 /*
- * Read that of @volume. None, or one that is not whole (logged as a warning) is not known.
- * Returns 0, -ENOMEM or a device error.
+ * Read that of @volume. None, or one that is not whole (logged as a warning), is not known.
+ * Returns 0, -ENOMEM or an error of reading, reported.
  */
 int fes_origin_read(struct fes_volume *volume, struct fes_origin *ret);
 
-/* How an origin calls @volume: see fes_origin.source. @buf has 64 bytes. */
-void fes_origin_name_source(const struct fes_volume *volume, char *buf);
+enum { FES_ORIGIN_NAME_MAX = 64 };
+
+/*
+ * How an origin calls @volume: its PARTUUID in lower case, else its serial "1234-ABCD", else "-", which
+ * is no name.
+ */
+void fes_origin_name_source(const struct fes_volume *volume, char ret[FES_ORIGIN_NAME_MAX]);
+
+/* Whether @origin is known and its source is @volume. */
+bool fes_origin_names(const struct fes_origin *origin, const struct fes_volume *volume);

@@ -6,6 +6,11 @@
 
 #include "lib/own.h"
 
+bool fes_own_belong_in(const struct fes_node *node)
+{
+	return node->directory && node->role == FES_MANAGED && fat_name_equal(node->path, FES_OWN_DIR);
+}
+
 /*
  * FAT has local time, in steps of two seconds, from 1980 to 2107. A clock that was never set, as in
  * an initramfs, is earlier.

@@ -11,6 +11,8 @@
 #define FES_ORIGIN_PATH "/loader/esp-sync.was" /* see origin.h */
 #define FES_SEED_PATH "/loader/random-seed"    /* see seed.h */
 
+#define FES_OWN_DIR "/loader"
+
 enum { FES_OWN_MAX = 2 }; /* of a mirror */
 
 struct fes_own_file {
@@ -24,6 +26,9 @@ struct fes_own_file {
 	 */
 	bool first;
 };
+
+/* Whether @node is the directory for them, and ours to write to. */
+bool fes_own_belong_in(const struct fes_node *node);
 
 /*
  * The entry set of what is new at @path (ASCII, ours to choose), in local time: long name and short
