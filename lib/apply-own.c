@@ -44,6 +44,19 @@ static int make_item(struct fes_own_items *items, const struct fes_own_file *fil
 	return 0;
 }
 
+/* Whether the directory gets a new version, or goes. */
+static bool is_renewed(const struct fes_plan *plan, const struct fes_node *dir)
+{
+	for (size_t i = 0; i < plan->n_sites; i++) {
+		const struct fes_site *site = &plan->sites[i];
+
+		if (site->m == dir && (site->kind == FES_SITE_REBUILD || site->kind == FES_SITE_RENAME ||
+			site->kind == FES_SITE_REMOVE))
+			return true;
+	}
+	return false;
+}
+
 int fes_own_items_make(const struct fes_apply *apply, struct fat_txn *txn, bool left_out,
 	struct fes_own_items *ret)
 {
@@ -55,6 +68,7 @@ int fes_own_items_make(const struct fes_apply *apply, struct fat_txn *txn, bool 
 	*ret = (struct fes_own_items){.txn = txn, .left_out = left_out};
 	if (dir && fes_own_belong_in(dir))
 		ret->dir = dir;
+	ret->dir_stays = ret->dir && !is_renewed(apply->plan, dir);
 	for (size_t i = 0; r == 0 && i < apply->n_own; i++)
 		r = make_item(ret, &apply->own[i], mirror->volume);
 	return r;
@@ -70,9 +84,10 @@ static struct fat_place place_of(const struct fes_own_items *items, const struct
 	};
 }
 
-static bool comes_first(const struct fes_own_item *own)
+/* One that is new comes with a new version of its directory, if there is one. */
+static bool comes_first(const struct fes_own_items *items, const struct fes_own_item *own)
 {
-	return own->m && own->file->first;
+	return own->file->first && (own->m || items->dir_stays);
 }
 
 int fes_own_items_put_first(struct fes_own_items *items)
@@ -83,11 +98,14 @@ int fes_own_items_put_first(struct fes_own_items *items)
 		struct fes_own_item *own = &items->list[i];
 		struct fat_place place;
 
-		if (!comes_first(own))
+		if (!comes_first(items, own))
 			continue;
 		place = place_of(items, own);
-		r = items->left_out ? fat_txn_remove(items->txn, &place)
-				    : fat_txn_replace(items->txn, &place, own->item);
+		if (!own->m)
+			r = items->left_out ? 0 : fat_txn_add(items->txn, &place, own->item);
+		else
+			r = items->left_out ? fat_txn_remove(items->txn, &place)
+					    : fat_txn_replace(items->txn, &place, own->item);
 	}
 	return r;
 }
@@ -125,7 +143,7 @@ int fes_own_items_put_rest(struct fes_own_items *items)
 		struct fes_own_item *own = &items->list[i];
 		struct fat_place place = place_of(items, own);
 
-		if (own->placed || comes_first(own))
+		if (own->placed || comes_first(items, own))
 			continue;
 		r = own->m ? fat_txn_replace(items->txn, &place, own->item)
 			   : fat_txn_add(items->txn, &place, own->item);

@@ -20,6 +20,7 @@ struct fes_own_items {
 	const struct fes_node *dir; /* the mirror's /loader; NULL: none that stays */
 	struct fes_own_item list[FES_OWN_MAX];
 	size_t n;
+	bool dir_stays; /* no new version of it comes */
 	bool left_out; /* there is no room for them */
 };
 

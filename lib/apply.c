@@ -459,11 +459,7 @@ static int remove_nodes(struct fes_transaction *t, const struct fes_removals *re
 	return r;
 }
 
-/*
- * Entries are taken out where they stand: a new version of their directory would need room, and
- * there may be none at all.
- */
-int fes_transaction_new_removals(const struct fes_apply *apply, uint64_t wanted,
+static int lay_out_removals(const struct fes_apply *apply, uint64_t wanted,
 	struct fes_transaction **ret)
 {
 	struct fes_removals removals;
@@ -473,7 +469,12 @@ int fes_transaction_new_removals(const struct fes_apply *apply, uint64_t wanted,
 
 	if (r < 0)
 		return r;
-	r = fes_removals_find(apply->plan, apply->running, wanted, &removals);
+	r = fes_own_items_make(apply, t->txn, false, &t->own);
+	t->own.dir_stays = t->own.dir != NULL;
+	if (r == 0)
+		r = fes_own_items_put_first(&t->own);
+	if (r == 0)
+		r = fes_removals_find(apply->plan, apply->running, wanted, &removals);
 	if (r == 0) {
 		r = remove_nodes(t, &removals);
 		fes_removals_done(&removals);
@@ -486,4 +487,27 @@ int fes_transaction_new_removals(const struct fes_apply *apply, uint64_t wanted,
 	}
 	*ret = t;
 	return 0;
+}
+
+/*
+ * Entries are taken out where they stand: a new version of their directory would need room, and
+ * there may be none at all. Then what leaves cannot be noted either, and if the power is cut before it
+ * is gone, it stays as if it were foreign.
+ */
+int fes_transaction_new_removals(const struct fes_apply *apply, uint64_t wanted,
+	struct fes_transaction **ret)
+{
+	struct fes_volume *mirror = apply->plan->comparison->mirror->volume;
+	struct fes_apply without_own = *apply;
+	int r;
+
+	without_own.n_own = 0;
+	if (apply->n_own == 0)
+		return lay_out_removals(apply, wanted, ret);
+	fes_volume_hold_back(mirror);
+	r = lay_out_removals(apply, wanted, ret);
+	if (r == -ENOSPC)
+		fes_volume_forget_held(mirror);
+	fes_volume_let_go(mirror);
+	return r == -ENOSPC ? lay_out_removals(&without_own, wanted, ret) : r;
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "lib/direction.h"
+#include "lib/needs.h"
 
 /*
  * Marks of before are kept: what is managed differs from run to run (--manage, --exclude, what entries
@@ -124,6 +125,37 @@ static void keep_old_marks(const struct fes_origin *old, struct fes_origin *now)
 		now->n_marks = fes_origin_sort(now->marks, n);
 }
 
+/* What only the mirror's entries refer to, and the primary has not. A line of text cannot hold any name. */
+static int collect_leaving(const struct fes_comparison *c, struct fes_paths *leaving)
+{
+	const struct fes_needs *needs = c->mirror->needs;
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < c->mirror->n_nodes; i++) {
+		const struct fes_node *m = c->mirror->nodes[i];
+		char *folded;
+
+		if (!has_mark(m) || c->back[m->id] || strpbrk(m->path, "\n\r"))
+			continue;
+		folded = fes_path_fold(m->path);
+		if (!folded)
+			return -ENOMEM;
+		if (fes_paths_has(&needs->files, folded) || fes_paths_has(&needs->leaving, folded))
+			r = fes_paths_add(leaving, folded);
+		free(folded);
+	}
+	fes_paths_settle(leaving);
+	return r;
+}
+
+static bool leaves_more(const struct fes_origin *old, const struct fes_origin *now)
+{
+	for (size_t i = 0; i < now->leaving.n; i++)
+		if (!fes_paths_has(&old->leaving, now->leaving.list[i]))
+			return true;
+	return false;
+}
+
 int fes_origin_renew(const struct fes_comparison *comparison, const struct fes_origin *old,
 	struct fes_origin *ret, bool *ret_due)
 {
@@ -134,14 +166,15 @@ int fes_origin_renew(const struct fes_comparison *comparison, const struct fes_o
 	fes_origin_name_source(primary->volume, source);
 	now.source = strdup(source);
 	now.marks = calloc(primary->n_nodes + mirror->n_nodes + old->n_marks, sizeof *now.marks);
-	if (!now.source || !now.marks) {
+	if (!now.source || !now.marks || collect_leaving(comparison, &now.leaving) < 0) {
 		fes_origin_done(&now);
 		return -ENOMEM;
 	}
 	now.n_marks = collect_marks(primary, now.marks);
 	now.n_marks += collect_marks(mirror, now.marks + now.n_marks);
 	now.n_marks = fes_origin_sort(now.marks, now.n_marks);
-	*ret_due = !old->known || strcmp(old->source, source) != 0 || !has_all(old, &now);
+	*ret_due = !old->known || strcmp(old->source, source) != 0 || !has_all(old, &now) ||
+		leaves_more(old, &now);
 	keep_old_marks(old, &now);
 	*ret = now;
 	return 0;

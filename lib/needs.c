@@ -39,6 +39,8 @@ void fes_needs_free(struct fes_needs *needs)
 	fes_paths_done(&needs->leading);
 	fes_paths_done(&needs->perhaps);
 	fes_paths_done(&needs->kept);
+	fes_paths_done(&needs->leaving);
+	fes_origin_done(&needs->origin);
 	free(needs);
 }
 
@@ -49,6 +51,7 @@ static void settle_paths(struct fes_needs *needs)
 	fes_paths_settle(&needs->leading);
 	fes_paths_settle(&needs->perhaps);
 	fes_paths_settle(&needs->kept);
+	fes_paths_settle(&needs->leaving);
 }
 
 /* ---- entries ---- */
@@ -354,6 +357,29 @@ static int keep_mixin(struct fes_needs *needs, const struct fes_needs *primary, 
 	return fes_paths_add(&needs->kept, FES_MIXIN_PATH);
 }
 
+static bool is_needed(const struct finder *finder, const char *path)
+{
+	return !is_off_limits(path) && !fes_path_within(path, "/EFI") &&
+		fes_managed_role(finder->managed, path) != FES_MANAGED;
+}
+
+static int find_leaving(const struct finder *finder)
+{
+	struct fes_needs *needs = finder->needs;
+	int r = fes_origin_read(finder->volume, &needs->origin);
+
+	for (size_t i = 0; r == 0 && i < needs->origin.leaving.n; i++) {
+		const char *path = needs->origin.leaving.list[i];
+
+		if (!is_needed(finder, path))
+			continue;
+		r = fes_paths_add(&needs->leaving, path);
+		if (r == 0)
+			r = fes_paths_add_above(&needs->perhaps, path);
+	}
+	return r;
+}
+
 static int take_over(struct fes_needs *needs, const struct fes_needs *primary)
 {
 	int r = fes_paths_add_all(&needs->files, &primary->files);
@@ -375,6 +401,8 @@ int fes_needs_find_mirror(struct fes_volume *mirror, const struct fes_managed *m
 	if (!finder.needs)
 		return -ENOMEM;
 	r = find_references(&finder);
+	if (r == 0)
+		r = find_leaving(&finder);
 	if (r == 0)
 		r = read_mixin(mirror, finder.needs);
 	if (r == 0)
@@ -402,7 +430,8 @@ static enum fes_role role_of_folded(const struct fes_needs *needs, enum fes_role
 	if (role == FES_MANAGED || fes_paths_cover(&needs->dirs, folded))
 		return FES_MANAGED;
 	if (!directory)
-		return fes_paths_has(&needs->files, folded) ? FES_MANAGED : role;
+		return fes_paths_has(&needs->files, folded) || fes_paths_has(&needs->leaving, folded)
+			? FES_MANAGED : role;
 	if (role == FES_PARENT)
 		return FES_PARENT;
 	return fes_paths_has(&needs->leading, folded) || fes_paths_has(&needs->perhaps, folded)
@@ -423,6 +452,14 @@ int fes_needs_role(const struct fes_needs *needs, const struct fes_managed *mana
 	role = role_of_folded(needs, role, folded, directory);
 	free(folded);
 	return (int)role;
+}
+
+bool fes_needs_leaving(const struct fes_needs *needs, const struct fes_managed *managed,
+	const char *folded)
+{
+	return fes_paths_has(&needs->leaving, folded) && !fes_paths_has(&needs->files, folded) &&
+		!fes_paths_cover(&needs->dirs, folded) &&
+		fes_managed_role(managed, folded) != FES_MANAGED;
 }
 
 bool fes_needs_perhaps(const struct fes_needs *needs, const struct fes_managed *managed,

@@ -9,6 +9,7 @@
 
 #include "lib/internal.h"
 #include "lib/loader.h"
+#include "lib/origin.h"
 #include "lib/paths.h"
 #include "lib/type1.h"
 
@@ -34,6 +35,10 @@ struct fes_needs {
 	struct fes_paths leading; /* managed if they are directories; what else is in them is foreign */
 	struct fes_paths perhaps; /* the same, if something managed is in them */
 	struct fes_paths kept;    /* not managed, whatever else says so */
+
+	/* Of a mirror: files that an interrupted sync was to remove, if its origin has their marks. */
+	struct fes_origin origin;
+	struct fes_paths leaving;
 
 	/* Of a mirror: why something is kept. */
 	const char *other_loader; /* the path, in the primary's needs; NULL: none */
@@ -62,6 +67,10 @@ void fes_needs_free(struct fes_needs *needs);
 /* What is at @path on that volume. -ENOMEM, or an enum fes_role. @needs may be NULL. */
 int fes_needs_role(const struct fes_needs *needs, const struct fes_managed *managed,
 	const char *path, bool directory);
+
+/* Whether @folded is a file that is managed only if the mirror's origin has its mark. */
+bool fes_needs_leaving(const struct fes_needs *needs, const struct fes_managed *managed,
+	const char *folded);
 
 /* Whether @folded is a directory that is managed only if something managed is in it. */
 bool fes_needs_perhaps(const struct fes_needs *needs, const struct fes_managed *managed,

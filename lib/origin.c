@@ -78,7 +78,8 @@ size_t fes_origin_sort(uint64_t *marks, size_t n)
 
 static const char heading[] =
 	"# fatespsync: what this ESP was made equal to, so that it is known what has come since\n";
-static const char source_word[] = "source ", file_word[] = "file ", tree_word[] = "tree ";
+static const char source_word[] = "source ", leaving_word[] = "leaving ";
+static const char file_word[] = "file ", tree_word[] = "tree ";
 
 enum {
 	MARK_DIGITS = 16,
@@ -99,16 +100,27 @@ static char *put_tree(char *at, const char *text)
 	return stpcpy(put_hex(at, hash.low64), "\n");
 }
 
+static size_t leaving_len(const struct fes_origin *origin)
+{
+	size_t len = 0;
+
+	for (size_t i = 0; i < origin->leaving.n; i++)
+		len += sizeof leaving_word + strlen(origin->leaving.list[i]) + 1;
+	return len;
+}
+
 char *fes_origin_print(const struct fes_origin *origin, size_t *ret_len)
 {
 	size_t room = sizeof heading + sizeof source_word + strlen(origin->source) +
-		origin->n_marks * FILE_LEN + TREE_LEN;
+		leaving_len(origin) + origin->n_marks * FILE_LEN + TREE_LEN;
 	char *text = malloc(room), *at = text;
 
 	if (!text)
 		return NULL;
 	at = stpcpy(stpcpy(at, heading), source_word);
 	at = stpcpy(stpcpy(at, origin->source), "\n");
+	for (size_t i = 0; i < origin->leaving.n; i++)
+		at = stpcpy(stpcpy(stpcpy(at, leaving_word), origin->leaving.list[i]), "\n");
 	for (size_t i = 0; i < origin->n_marks; i++)
 		at = stpcpy(put_hex(stpcpy(at, file_word), origin->marks[i]), "\n");
 	at = put_tree(at, text);
@@ -196,12 +208,27 @@ static int take_mark(struct span line, struct fes_origin *origin)
 	return 0;
 }
 
+static int take_leaving(struct span line, struct fes_origin *origin)
+{
+	char *path = strndup(line.at, line.len);
+	int r = path ? 0 : -ENOMEM;
+
+	if (r == 0 && (strlen(path) != line.len || !fes_path_is_valid(path)))
+		r = -EBADMSG;
+	if (r == 0)
+		r = fes_paths_add(&origin->leaving, path);
+	free(path);
+	return r;
+}
+
 static int take_line(struct span line, struct fes_origin *origin)
 {
 	if (line.len == 0 || line.at[0] == '#')
 		return 0;
 	if (skip_word(&line, file_word))
 		return take_mark(line, origin);
+	if (skip_word(&line, leaving_word))
+		return take_leaving(line, origin);
 	return skip_word(&line, source_word) ? take_source(line, origin) : -EBADMSG;
 }
 
@@ -229,6 +256,7 @@ static int parse_lines(struct span text, struct fes_origin *origin)
 		r = take_line(line, origin);
 	if (r == 0 && (text.len > 0 || !origin->source))
 		r = -EBADMSG;
+	fes_paths_settle(&origin->leaving);
 	return r;
 }
 
@@ -251,6 +279,7 @@ void fes_origin_done(struct fes_origin *origin)
 {
 	free(origin->source);
 	free(origin->marks);
+	fes_paths_done(&origin->leaving);
 	*origin = (struct fes_origin){0};
 }
 

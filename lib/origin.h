@@ -9,6 +9,7 @@
  */
 
 #include "lib/own.h"
+#include "lib/paths.h"
 
 enum { FES_ORIGIN_MAX = 16 * 1024 * 1024 }; /* bytes of such a file */
 
@@ -17,6 +18,12 @@ struct fes_origin {
 	char *source;    /* see fes_origin_name_source(); NULL unless known */
 	uint64_t *marks; /* ascending, each once */
 	size_t n_marks;
+	/*
+	 * Files outside the managed directories that this sync removes, folded: when the entries that
+	 * refer to them are gone, and the power with them, nothing else tells that they are not foreign.
+	 * Only as long as they have a mark.
+	 */
+	struct fes_paths leaving;
 };
 
 /*
@@ -32,7 +39,7 @@ bool fes_origin_has(const struct fes_origin *origin, uint64_t mark);
 size_t fes_origin_sort(uint64_t *marks, size_t n);
 
 /*
- * Lines "source ...", "file <16 hex digits>" in ascending order, and at the end "tree <32 hex digits>",
+ * Lines "source ...", "leaving /PATH", "file <16 hex digits>" in ascending order, and at the end "tree <32 hex digits>",
  * the XXH3-128 of all before. '#' begins a comment.
  *
  * What is not whole is -EBADMSG (not reported), @ret untouched. Or -ENOMEM. Free @ret with

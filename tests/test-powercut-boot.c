@@ -39,10 +39,10 @@ enum { N_SHAPES = sizeof shapes / sizeof *shapes };
 static const struct cut_file debian_files[] = {
 	FIXED,
 	{"/loader/entries/deb-26.conf", "=linux /deb/26/linux\ninitrd /deb/26/initrd.img\n", NULL},
-	{"/loader/entries/deb-27+3.conf", "=linux deb/27/linux\ninitrd /deb/27/initrd.img\n",
-		"=linux deb/27/linux\ninitrd /deb/27/initrd.img\n"},
+	{"/loader/entries/deb-27+3.conf", "=linux /deb/27/linux\ninitrd /deb/27/initrd.img\n",
+		"=linux /deb/27/linux\ninitrd /deb/27/initrd.img\n"},
 	{"/loader/entries/deb-28+3.conf", NULL,
-		"=linux\t\\deb\\28\\LINUX  \r\ninitrd //deb/28/initrd.img\r\n"},
+		"=linux /deb/28/LINUX\ninitrd /deb/28/initrd.img\n"},
 	{"/deb/26/linux", "5121@1", NULL},
 	{"/deb/26/initrd.img", "9000@2", NULL},
 	{"/deb/27/linux", "5000@3", "5000@3"},
