@@ -41,7 +41,8 @@ static void begin(struct pair *pair, struct fes_mirror *mirror, const struct fes
 {
 	*pair = (struct pair){.esp = {.mirror = mirror, .run = run}};
 	if (mirror->xbootldr) {
-		pair->xbootldr = (struct fes_work){.mirror = mirror->xbootldr, .run = run->xbootldr};
+		pair->xbootldr = (struct fes_work){
+			.mirror = mirror->xbootldr, .esp = mirror, .run = run->xbootldr};
 		pair->xbootldr_leads = fes_tree_has_choice(run->xbootldr->tree);
 		pair->volumes[pair->n++] = &pair->xbootldr;
 	}

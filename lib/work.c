@@ -164,9 +164,7 @@ static int lay_out(struct fes_work *work)
 static int collect_own(struct fes_work *work)
 {
 	drop_own(work);
-	if (work->run->flags & FES_SYNC_DRY_RUN)
-		return 0;
-	return 0;
+	return work->run->flags & FES_SYNC_DRY_RUN ? 0 : fes_work_add_origin(work);
 }
 
 bool fes_work_is_due(const struct fes_work *work)
@@ -187,6 +185,8 @@ int fes_work_plan(struct fes_work *work)
 
 	if (r == 0)
 		r = copy_changes(work);
+	if (r == 0)
+		r = fes_work_require_direction(work);
 	if (r == 0)
 		r = lay_out_what_is_due(work);
 	return note(work, r);
@@ -402,6 +402,7 @@ void fes_work_settle(struct fes_work *work, const struct fes_work *partner)
 void fes_work_done(struct fes_work *work)
 {
 	drop_plan(work);
+	fes_origin_done(&work->origin);
 	if (work->mirror->volume)
 		fes_volume_release(work->mirror->volume);
 }

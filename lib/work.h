@@ -3,17 +3,20 @@
 
 /* What is done to one volume of a mirror, step by step. Private to lib/; see pair.c. */
 
+#include "lib/origin.h"
 #include "lib/own.h"
 
 struct fes_work {
 	struct fes_mirror *mirror;
 	const struct fes_run *run; /* about the primary that belongs to it */
+	const struct fes_mirror *esp; /* of the same disk; NULL: this is it */
 	bool keep_images;          /* see fes_plan_make() */
 	struct fat_check_result check;
 	struct fes_tree *tree;
 	struct fes_tree *copy;      /* of the primary's, as this mirror shall have it; NULL: just so */
 	struct fes_comparison *comparison;
 	struct fes_plan *plan;
+	struct fes_origin origin; /* what the mirror was last made equal to */
 	struct fes_own_file own[FES_OWN_MAX]; /* that are due; their bytes are owned */
 	size_t n_own;
 	struct fes_transaction *transaction; /* NULL: there is nothing to do, or it is not laid out */
@@ -65,3 +68,16 @@ void fes_work_settle(struct fes_work *work, const struct fes_work *partner);
 
 /* Forget all but that, and close the volume. */
 void fes_work_done(struct fes_work *work);
+
+/* ---- work-direction.c: parts of fes_work_plan() ---- */
+
+/*
+ * Look whether a sync would destroy what came to the mirror in other ways than by one: it is refused
+ * then, unless that is forced. Reads work->origin.
+ *
+ * Returns 0, -EREMCHG (reported), -ENOMEM or an error of reading (reported).
+ */
+int fes_work_require_direction(struct fes_work *work);
+
+/* If it is due, put the new origin on @work->own. 0 or -ENOMEM. */
+int fes_work_add_origin(struct fes_work *work);

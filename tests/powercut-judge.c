@@ -9,6 +9,7 @@
 #include <strings.h>
 
 #include "fat/internal.h"
+#include "lib/origin.h"
 #include "tests/powercut.h"
 
 /*
@@ -233,16 +234,61 @@ static bool is_untouched(const struct cut_snapshot *now, const struct cut_node *
 	return true;
 }
 
+/* What a sync writes for the mirror alone. It need not be there. */
+static bool is_own(const struct cut_node *node)
+{
+	return fat_name_equal(node->path, FES_ORIGIN_PATH);
+}
+
+static bool is_whole_origin(const struct cut_snapshot *now, const struct cut_node *node)
+{
+	char *text = malloc(node->size + 512);
+	struct fes_origin origin;
+	bool whole;
+
+	ck_assert_ptr_nonnull(text);
+	for (uint32_t at = 0; at < node->size; at += 512)
+		memcpy(text + at, cut_bytes_at(now, node, at), 512);
+	whole = fes_origin_parse(text, node->size, &origin) == 0;
+	if (whole)
+		fes_origin_done(&origin);
+	free(text);
+	return whole;
+}
+
+static bool judge_own(struct cut_judge *judge, const struct cut_node *node)
+{
+	const struct cut_snapshot *now = &judge->now;
+
+	return is_untouched(now, node, &judge->before) || is_whole_origin(now, node) ||
+		fault(judge, "%s: neither as before nor whole", node->path);
+}
+
+/* A directory that the primary has no more stays for what is not the primary's. */
+static bool holds_foreign(const struct cut_snapshot *now, const struct cut_node *dir)
+{
+	size_t len = strlen(dir->path);
+
+	for (size_t i = 0; i < now->n; i++)
+		if (now->nodes[i].role == FES_FOREIGN &&
+			strncmp(now->nodes[i].path, dir->path, len) == 0 &&
+			now->nodes[i].path[len] == '/')
+			return true;
+	return false;
+}
+
 static bool judge_node(struct cut_judge *judge, const struct cut_node *node, bool final)
 {
 	const struct cut_snapshot *now = &judge->now;
 
+	if (is_own(node))
+		return judge_own(judge, node);
 	if (node->role == FES_FOREIGN)
 		return is_untouched(now, node, &judge->before) ||
 			fault(judge, "%s: foreign, and not as it was", node->path);
 	if (is_version(now, node, judge->target))
 		return true;
-	if (final && node->role == FES_MANAGED)
+	if (final && node->role == FES_MANAGED && !(node->directory && holds_foreign(now, node)))
 		return fault(judge, "%s: not as on the primary", node->path);
 	return is_version(now, node, &judge->before) || is_version(now, node, &judge->after) ||
 		is_version(now, node, &judge->other) ||
@@ -270,6 +316,8 @@ static bool judge_missing(struct cut_judge *judge)
 	for (size_t i = 0; i < judge->before.n; i++) {
 		const struct cut_node *node = &judge->before.nodes[i];
 
+		if (is_own(node))
+			continue;
 		if (node->role != FES_FOREIGN &&
 			!(is_in(&judge->after, node) && is_in(judge->target, node)))
 			continue;

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <xxhash.h>
 
 #include "fat/internal.h"
@@ -65,6 +66,17 @@ struct cut_case {
 	char message[1024]; /* the last one of the library */
 	char fault[4096];
 };
+
+/* A mirror's own files have the time of the sync: states that differ in nothing else are one. */
+time_t __wrap_time(time_t *ret);
+time_t __wrap_time(time_t *ret)
+{
+	const time_t now = 1800000000;
+
+	if (ret)
+		*ret = now;
+	return now;
+}
 
 __attribute__((format(printf, 2, 3))) static bool fault(struct cut_case *c, const char *format, ...)
 {
