@@ -107,19 +107,39 @@ static int warn_of_entry(struct warner *w)
 	return r;
 }
 
+/* The name with the identity of @node that is mirrored in its place; NULL: none. */
+static const struct fes_node *find_mirrored(const struct fes_node *node)
+{
+	char wanted[FAT_NAME_MAX], identity[FAT_NAME_MAX];
+
+	(void)fes_bls_identity(node->name, wanted);
+	for (size_t i = 0; i < node->parent->n_children; i++) {
+		const struct fes_node *other = node->parent->children[i];
+
+		if (!fes_node_is_choice(other))
+			continue;
+		(void)fes_bls_identity(other->name, identity);
+		if (strcmp(identity, wanted) == 0)
+			return other;
+	}
+	return NULL;
+}
+
 /* Of names with one identity boot counting may take either: systemd-bless-boot(8) then does nothing. */
 static void warn_of_doubles(const struct warner *w)
 {
 	const struct fes_volume *volume = w->tree->volume;
 
 	for (size_t i = 1; i < w->tree->n_nodes; i++) {
-		const struct fes_node *node = w->tree->nodes[i];
+		const struct fes_node *node = w->tree->nodes[i], *mirrored = NULL;
 
 		if (node->role == FES_FOREIGN && fes_node_stands_as_choice(node) &&
 			!fes_managed_is_left_alone(w->managed, node->path))
+			mirrored = find_mirrored(node);
+		if (mirrored)
 			fes_log(volume->context, FES_LOG_WARNING,
-				"%s: %s: differs from another name only in its boot counter; that one is mirrored, this one is not: remove the one that is wrong",
-				volume->name, node->path);
+				"%s: %s: differs from %s only in its boot counter; that one is mirrored, this one is not: remove the one that is wrong",
+				volume->name, node->path, mirrored->name);
 	}
 }
 

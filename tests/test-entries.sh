@@ -133,6 +133,13 @@ synced()
 	settled "$@"
 }
 
+# synced_or_idle: there may have been nothing to do.
+synced_or_idle()
+{
+	run_sync_of
+	settled
+}
+
 # cheaply: the last sync wrote directories, no data.
 cheaply()
 {
@@ -145,12 +152,6 @@ equal()
 	copy_of p.img
 	copy_of m.img
 	diff -r p.img.seen m.img.seen >&2 || complain "m.img differs from p.img"
-}
-
-# warned REGEX...: each by a line that names the entry and the reason.
-warned()
-{
-	err_has "$@"
 }
 
 # ---- what goes along ----
@@ -416,7 +417,7 @@ test_odd_paths_are_named_and_skipped()
 	EOF
 	volume m.img </dev/null
 	synced
-	warned '/loader/entries/dots\.conf.*/token/\.\./secret' \
+	err_has '/loader/entries/dots\.conf.*/token/\.\./secret' \
 		'/loader/entries/dot\.conf.*/\./secret' \
 		'/loader/entries/dir\.conf.*/token.*directory' \
 		'/loader/entries/slash\.conf.*/token/' \
@@ -438,7 +439,7 @@ test_missing_files_are_reported_and_the_entry_goes_along()
 	EOF
 	volume m.img </dev/null
 	synced
-	warned '/loader/entries/bad\.conf.*/token/initrd.*missing' \
+	err_has '/loader/entries/bad\.conf.*/token/initrd.*missing' \
 		'/loader/entries/worse\.conf.*/none.*missing'
 	err_lacks '/loader/entries/good\.conf|/token/x|: linux /linux'
 	equal
@@ -448,7 +449,7 @@ test_missing_files_are_reported_and_the_entry_goes_along()
 		/token/initrd|3
 	EOF
 	synced
-	warned '/loader/entries/bad\.conf.*/token/initrd.*missing'
+	err_has '/loader/entries/bad\.conf.*/token/initrd.*missing'
 }
 
 test_nothing_of_windows_is_ever_copied()
@@ -463,7 +464,7 @@ test_nothing_of_windows_is_ever_copied()
 	EOF
 	volume m.img </dev/null
 	synced
-	warned '/loader/entries/windows\.conf.*/EFI/Microsoft/Boot/bootmgfw\.efi'
+	err_has '/loader/entries/windows\.conf.*/EFI/Microsoft/Boot/bootmgfw\.efi'
 	holds m.img <<-'EOF'
 		/loader/entries/windows.conf|efi /EFI/Microsoft/Boot/bootmgfw.efi\n
 		/loader/entries/case.conf|efi \\efi\\microsoft\\boot\\bootmgr.efi\n
@@ -488,7 +489,7 @@ test_an_entry_that_is_too_large_is_named()
 	EOF
 	volume m.img </dev/null
 	synced
-	warned '/loader/entries/large\.conf.*too large'
+	err_has '/loader/entries/large\.conf.*too large'
 	equal
 }
 
@@ -692,7 +693,7 @@ test_what_is_excluded_does_not_go_along()
 	EOF
 	STAYS='initrd'
 	synced --exclude=/token/initrd --exclude=/ucode
-	warned '/loader/entries/a\.conf.*/token/initrd' '/loader/entries/a\.conf.*/ucode'
+	err_has '/loader/entries/a\.conf.*/token/initrd' '/loader/entries/a\.conf.*/ucode'
 	holds m.img <<-'EOF'
 		/loader/entries/a.conf|linux /token/linux\ninitrd /token/initrd\ninitrd /ucode\n
 		/token/linux|1
@@ -863,6 +864,28 @@ test_a_counter_and_contents_can_change_together()
 	equal
 }
 
+test_of_two_names_on_the_primary_one_is_mirrored()
+{
+	make_counted
+	with p.img <<-'EOF'
+		/loader/entries/a.conf|linux /linux\n
+		/EFI/Linux/uki+1-2.efi|6
+	EOF
+	synced
+	err_has '[^+]a\.conf.*a\+3\.conf|a\+3\.conf.*[^+]a\.conf' \
+		'uki\+3\.efi.*uki\+1-2\.efi|uki\+1-2\.efi.*uki\+3\.efi'
+	copy_of m.img
+	(($(find m.img.seen/loader/entries -name 'a[.+]*' | wc -l) == 1)) ||
+		complain "not one of the entry's names"
+	(($(find m.img.seen/EFI/Linux -type f -name 'uki[.+]*.efi' | wc -l) == 1)) ||
+		complain "not one of the image's names"
+	# When the wrong one is gone, so is the warning.
+	without p.img /loader/entries/a+3.conf /EFI/Linux/uki+1-2.efi
+	synced_or_idle
+	no_err
+	equal
+}
+
 test_names_that_only_look_counted_are_names()
 {
 	volume p.img <<-'EOF'
@@ -1022,7 +1045,7 @@ test_state_of_a_volume_is_not_copied()
 	EOF
 	STAYS=swtpm/
 	synced
-	warned '/loader/swtpm'
+	err_has '/loader/swtpm'
 	holds m.img <<-'EOF'
 		/loader/loader.conf|timeout 3\n
 		/loader/entries/
