@@ -72,17 +72,25 @@ static bool is_known(enum fes_loader_kind kind)
 	return kind == FES_LOADER_SYSTEMD_BOOT || kind == FES_LOADER_SHIM;
 }
 
+/* The namesake of @file in @loaders, or NULL. */
+static const struct fes_loader_file *find(const struct fes_loaders *loaders,
+	const struct fes_loader_file *file)
+{
+	for (size_t i = 0; i < loaders->n; i++)
+		if (fat_name_equal(loaders->list[i].path, file->path))
+			return &loaders->list[i];
+	return NULL;
+}
+
 /* What others start is not ours to judge, so only where it is known what the primary starts. */
-static int compare(const struct fes_loader_file *file, struct fes_volume *mirror,
+static int compare(const struct fes_loader_file *file, const struct fes_loader_file *twin,
 	struct fes_notes *notes)
 {
 	const char *what = file->kind == FES_LOADER_SHIM ? "shim" : "systemd-boot";
-	enum fes_loader_kind kind;
-	int r = is_known(file->kind) ? fes_loader_find(mirror, file->path, &kind, NULL, 0) : 0;
 
-	if (r < 0 || !is_known(file->kind) || is_known(kind))
-		return r;
-	if (kind == FES_LOADER_NONE)
+	if (!is_known(file->kind) || (twin && is_known(twin->kind)))
+		return 0;
+	if (!twin)
 		return fes_notes_add(notes,
 			"there is no %s, which on the primary is %s: a machine that starts from there would start nothing from this disk",
 			file->path, what);
@@ -92,11 +100,19 @@ static int compare(const struct fes_loader_file *file, struct fes_volume *mirror
 }
 
 int fes_loaders_compare(const struct fes_loaders *loaders, struct fes_volume *mirror,
-	struct fes_notes *notes)
+	const char *told, struct fes_notes *notes)
 {
-	int r = 0;
+	struct fes_loaders others;
+	int r = fes_loaders_read(mirror, &others);
 
-	for (size_t i = 0; r == 0 && i < loaders->n; i++)
-		r = compare(&loaders->list[i], mirror, notes);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; r == 0 && others.n > 0 && i < loaders->n; i++) {
+		const struct fes_loader_file *file = &loaders->list[i];
+
+		if (!told || !fat_name_equal(file->path, told))
+			r = compare(file, find(&others, file), notes);
+	}
+	fes_loaders_done(&others);
 	return r;
 }

@@ -71,7 +71,8 @@ void fes_loaders_done(struct fes_loaders *loaders);
 
 /*
  * Note in @notes what a machine would start from @mirror though it starts systemd-boot or shim from the
- * primary, whose @loaders are these. Errors of fes_boots_judge().
+ * primary, whose @loaders are these. Not of @told (may be NULL), a path that somebody has told about;
+ * nor of a mirror without any, which lacks more. Errors of fes_boots_judge().
  */
 int fes_loaders_compare(const struct fes_loaders *loaders, struct fes_volume *mirror,
-	struct fes_notes *notes);
+	const char *told, struct fes_notes *notes);

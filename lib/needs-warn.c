@@ -15,6 +15,7 @@ struct warner {
 	const struct fes_needs *needs;
 	const struct fes_managed *managed;
 	const struct fes_tree *tree;
+	bool judged; /* what makes an entry incomplete is told elsewhere */
 	const struct fes_type1 *entry;
 	const struct fes_bls_line *line;
 };
@@ -25,6 +26,12 @@ static void warn(const struct warner *w, const char *text)
 
 	fes_log(volume->context, FES_LOG_WARNING, "%s: %s: line %u: %s %s: %s", volume->name,
 		w->entry->path, w->line->number, w->line->key, w->line->value, text);
+}
+
+static void warn_of_lack(const struct warner *w, const char *text)
+{
+	if (!w->judged)
+		warn(w, text);
 }
 
 static bool is_there(const struct warner *w, const char *path)
@@ -73,7 +80,7 @@ static int warn_of_line(const struct warner *w)
 	int r;
 
 	if (!w->line->whole && w->line->n_parts == 0) {
-		warn(w, "is no path of a file on this volume; nothing is mirrored for it");
+		warn_of_lack(w, "is no path of a file on this volume; nothing is mirrored for it");
 		return 0;
 	}
 	r = find_complete(w);
@@ -85,9 +92,9 @@ static int warn_of_line(const struct warner *w)
 		return 0;
 	}
 	if (w->line->whole && fat_lookup(w->tree->volume->fat, w->line->whole, &entry) == 0)
-		warn(w, "is a directory; it is not mirrored for that");
+		warn_of_lack(w, "is a directory; it is not mirrored for that");
 	else
-		warn(w, "is missing, so this entry cannot be booted, here or from a mirror");
+		warn_of_lack(w, "is missing, so this entry cannot be booted, here or from a mirror");
 	return 0;
 }
 
@@ -96,7 +103,7 @@ static int warn_of_entry(struct warner *w)
 	const struct fes_volume *volume = w->tree->volume;
 	int r = 0;
 
-	if (w->entry->unread)
+	if (w->entry->unread && !w->judged)
 		fes_log(volume->context, FES_LOG_WARNING,
 			"%s: %s: too large for an entry; what it refers to is not mirrored", volume->name,
 			w->entry->path);
@@ -144,9 +151,9 @@ static void warn_of_doubles(const struct warner *w)
 }
 
 int fes_needs_warn(const struct fes_needs *needs, const struct fes_managed *managed,
-	const struct fes_tree *tree)
+	const struct fes_tree *tree, bool judged)
 {
-	struct warner w = {.needs = needs, .managed = managed, .tree = tree};
+	struct warner w = {.needs = needs, .managed = managed, .tree = tree, .judged = judged};
 	int r = 0;
 
 	warn_of_doubles(&w);

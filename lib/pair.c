@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "lib/boots.h"
+#include "lib/needs.h"
 #include "lib/work.h"
 
 /*
@@ -212,6 +213,14 @@ static struct fes_boots_volume judged_xbootldr(const struct pair *pair)
 	return (struct fes_boots_volume){0};
 }
 
+/* The boot loader of which the mirror's own is kept is noted when that is found out. */
+static const char *kept_loader(const struct pair *pair)
+{
+	const struct fes_tree *tree = pair->esp.tree;
+
+	return tree && tree->needs ? tree->needs->other_loader : NULL;
+}
+
 static int judge_disk(struct pair *pair)
 {
 	struct fes_boots_volume esp = judged(&pair->esp), xbootldr = judged_xbootldr(pair);
@@ -219,7 +228,8 @@ static int judge_disk(struct pair *pair)
 	int r;
 
 	r = fes_boots_judge(&esp, xbootldr.volume ? &xbootldr : NULL, &pair->esp.mirror->lacking);
-	return r < 0 || !loaders ? r : fes_loaders_compare(loaders, esp.volume, esp.notes);
+	return r < 0 || !loaders ? r : fes_loaders_compare(loaders, esp.volume,
+		kept_loader(pair), esp.notes);
 }
 
 /*

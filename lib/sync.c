@@ -225,13 +225,15 @@ static int open_primary(struct fes_sync *sync)
 /* Once, however often the primary is read. */
 static int warn_of_entries(struct fes_sync *sync)
 {
+	bool judged = sync->flags & FES_SYNC_BOOTS;
 	int r = 0;
 
 	if (sync->began)
 		return 0;
 	if (sync->xbootldr.tree)
-		r = fes_needs_warn(sync->xbootldr.tree->needs, &sync->managed, sync->xbootldr.tree);
-	return r < 0 ? r : fes_needs_warn(sync->tree->needs, &sync->managed, sync->tree);
+		r = fes_needs_warn(sync->xbootldr.tree->needs, &sync->managed, sync->xbootldr.tree,
+			judged);
+	return r < 0 ? r : fes_needs_warn(sync->tree->needs, &sync->managed, sync->tree, judged);
 }
 
 /* Not known where something else than systemd-boot started the system: then nothing is spared for it. */

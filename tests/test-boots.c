@@ -561,8 +561,7 @@ static const struct {
 		"/EFI/BOOT/BOOTX64.EFI would start something else: it is neither systemd-boot nor shim, on the primary it is systemd-boot"},
 	{SHIM, "GRUB",
 		"/EFI/BOOT/BOOTX64.EFI would start something else: it is neither systemd-boot nor shim, on the primary it is shim"},
-	{SYSTEMD_BOOT, NULL,
-		"there is no /EFI/BOOT/BOOTX64.EFI, which on the primary is systemd-boot: a machine that starts from there would start nothing from this disk"},
+	{SYSTEMD_BOOT, NULL, NULL},
 };
 
 static struct fixture *new_loader(const char *text)
@@ -580,10 +579,55 @@ START_TEST(test_a_mirror_that_would_start_something_else_is_told)
 
 	open_side(t, &primary, new_loader(loaders[_i].primary));
 	ck_assert_int_eq(fes_loaders_read(primary.volume, &of_primary), 0);
-	ck_assert_int_eq(fes_loaders_compare(&of_primary, t->esp.volume, &t->esp.notes), 0);
+	ck_assert_int_eq(fes_loaders_compare(&of_primary, t->esp.volume, NULL, &t->esp.notes), 0);
 	expect_notes(&t->esp, loaders[_i].note, NULL);
 	fes_loaders_done(&of_primary);
 	close_side(&primary);
+	free_test(t);
+}
+END_TEST
+
+static const struct fixture_file both_machines[] = {
+	{.path = "/EFI/BOOT/BOOTX64.EFI", .text = SYSTEMD_BOOT},
+	{.path = "/EFI/BOOT/BOOTAA64.EFI", .text = SHIM},
+};
+static const struct fixture_file one_machine[] = {
+	{.path = "/efi/boot/bootx64.efi", .text = "GRUB"},
+};
+
+static struct test *compare_machines(const char *told)
+{
+	struct test *t = new_test(fixture_new(FAT12, one_machine, COUNT(one_machine)));
+	struct fes_loaders of_primary = {0};
+	struct side primary = {0};
+
+	open_side(t, &primary, fixture_new(FAT12, both_machines, COUNT(both_machines)));
+	ck_assert_int_eq(fes_loaders_read(primary.volume, &of_primary), 0);
+	ck_assert_int_eq(fes_loaders_compare(&of_primary, t->esp.volume, told, &t->esp.notes), 0);
+	fes_loaders_done(&of_primary);
+	close_side(&primary);
+	return t;
+}
+
+#define MISSING_LOADER \
+	"there is no /EFI/BOOT/BOOTAA64.EFI, which on the primary is shim: a machine that starts from there would start nothing from this disk"
+
+START_TEST(test_each_machine_is_told_of_by_itself)
+{
+	struct test *t = compare_machines(NULL);
+
+	expect_notes(&t->esp,
+		"/EFI/BOOT/BOOTX64.EFI would start something else: it is neither systemd-boot nor shim, on the primary it is systemd-boot",
+		MISSING_LOADER, NULL);
+	free_test(t);
+}
+END_TEST
+
+START_TEST(test_what_was_told_before_is_not_told_again)
+{
+	struct test *t = compare_machines("/EFI/boot/BOOTX64.EFI");
+
+	expect_notes(&t->esp, MISSING_LOADER, NULL);
 	free_test(t);
 }
 END_TEST
@@ -621,6 +665,8 @@ int main(void)
 	tcase_add_test(tc, test_sectors_larger_than_those_of_the_disk_are_told);
 	tcase_add_loop_test(tc, test_a_mirror_that_would_start_something_else_is_told, 0,
 		COUNT(loaders));
+	tcase_add_test(tc, test_each_machine_is_told_of_by_itself);
+	tcase_add_test(tc, test_what_was_told_before_is_not_told_again);
 	suite_add_tcase(suite, tc);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_ENV);
