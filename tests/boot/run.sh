@@ -57,12 +57,10 @@ make_volume_disk()
 	make_gpt "$SCRATCH/$1.disk" "$volume" "$2"
 }
 
-# What is on the list is managed beside what always is, for all that boots to get there.
 make_disks()
 {
 	make_system "$SCRATCH/system"
-	printf '%s\n' "$PRIMARY_UUID" "$MIRROR_UUID" "manage /$TOKEN" 'manage /EFI/BOOT' \
-		>"$SCRATCH/system/loader/esp-sync"
+	printf '%s\n' "$PRIMARY_UUID" "$MIRROR_UUID" >"$SCRATCH/system/loader/esp-sync"
 	make_volume_disk primary "$PRIMARY_UUID" 8 66000 AAAA0001 "$SCRATCH/system"
 	make_volume_disk mirror "$MIRROR_UUID" 4 80000 BBBB0002
 }
