@@ -65,7 +65,8 @@ static void open_side(struct test *t, struct side *side, const struct fixture_fi
 static void read_primary(struct test *t, const struct fixture_file *files, size_t n)
 {
 	open_side(t, &t->primary, files, n);
-	ck_assert_int_eq(fes_tree_read(t->primary.volume, &t->managed, &t->primary.tree), 0);
+	ck_assert_int_eq(fes_tree_read(t->primary.volume, &t->managed, &t->primary.tree,
+		false), 0);
 }
 
 static void read_mirror(struct test *t, const struct fixture_file *files, size_t n, bool force)
@@ -307,7 +308,8 @@ START_TEST(test_of_two_names_with_one_identity_one_is_managed)
 	ck_assert(!is_managed(&t->primary, "/loader/entries/a+3.conf"));
 	ck_assert(is_managed(&t->primary, "/EFI/Linux/b+2-1.efi"));
 	ck_assert(!is_managed(&t->primary, "/EFI/Linux/b+3.efi"));
-	ck_assert_int_eq(fes_needs_warn(t->primary.tree->needs, &t->managed, t->primary.tree), 0);
+	ck_assert_int_eq(fes_needs_warn(t->primary.tree->needs, &t->managed, t->primary.tree,
+		false), 0);
 	ck_assert_ptr_nonnull(strstr(t->warnings, "/loader/entries/a+3.conf"));
 	ck_assert_ptr_nonnull(strstr(t->warnings, "/EFI/Linux/b+3.efi"));
 	test_free(t);
@@ -332,7 +334,8 @@ START_TEST(test_what_is_odd_is_named)
 	struct test *t = test_new();
 
 	read_primary(t, files, N(files));
-	ck_assert_int_eq(fes_needs_warn(t->primary.tree->needs, &t->managed, t->primary.tree), 0);
+	ck_assert_int_eq(fes_needs_warn(t->primary.tree->needs, &t->managed, t->primary.tree,
+		false), 0);
 	for (size_t i = 0; i < N(named); i++)
 		ck_assert_msg(strstr(t->warnings, named[i]), "%s in %s", named[i], t->warnings);
 	ck_assert_ptr_null(strstr(t->warnings, "line 1:"));
