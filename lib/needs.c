@@ -445,7 +445,7 @@ int fes_needs_role(const struct fes_needs *needs, const struct fes_managed *mana
 	char *folded;
 
 	if (!needs || fes_managed_is_left_alone(managed, path))
-		return role;
+		return (int)role;
 	folded = fes_path_fold(path);
 	if (!folded)
 		return -ENOMEM;
