@@ -65,8 +65,7 @@ static void open_side(struct test *t, struct side *side, const struct fixture_fi
 static void read_primary(struct test *t, const struct fixture_file *files, size_t n)
 {
 	open_side(t, &t->primary, files, n);
-	ck_assert_int_eq(fes_tree_read(t->primary.volume, &t->managed, &t->primary.tree,
-		false), 0);
+	ck_assert_int_eq(fes_tree_read(t->primary.volume, &t->managed, &t->primary.tree), 0);
 }
 
 static void read_mirror(struct test *t, const struct fixture_file *files, size_t n, bool force)
