@@ -121,17 +121,26 @@ size_t fat_lfn_units(const uint8_t *slots, uint32_t n_slots, uint16_t units[260]
 	return n;
 }
 
-/* The next code point of valid or WTF-8 text; our own decoding made it. */
+/*
+ * The next code point of valid or WTF-8 text, such as our own decoding makes. In what others wrote there
+ * may be bytes that are no text: each of them is one that no name has.
+ */
 static uint32_t get_utf8(const uint8_t **at)
 {
+	static const uint32_t least[] = {0, 0x80, 0x800, 0x10000};
 	const uint8_t *p = *at;
 	uint32_t c = *p++;
-	int more = c >= 0xf0 ? 3 : c >= 0xe0 ? 2 : c >= 0xc0 ? 1 : 0;
+	int n = c >= 0xf0 ? 3 : c >= 0xe0 ? 2 : c >= 0xc0 ? 1 : 0, more = n;
+	bool alone = n == 0 && c >= 0x80;
 
 	if (more > 0)
 		c &= 0x3fu >> more;
 	for (; more > 0 && (*p & 0xc0) == 0x80; more--)
 		c = c << 6 | (*p++ & 0x3f);
+	if (alone || more > 0 || c < least[n]) {
+		p = *at + 1;
+		c = 0x110000u + **at;
+	}
 	*at = p;
 	return c;
 }

@@ -229,6 +229,23 @@ START_TEST(test_other_letters_have_case)
 }
 END_TEST
 
+/* No name on a volume is made of them, but what a list or an entry says may be. */
+START_TEST(test_bytes_that_are_no_text_are_no_name)
+{
+	ck_assert(!same("a\xf0" "b", "a"));
+	ck_assert(!same("a\xc0\x80", "a"));
+	ck_assert(!same("a\xe4", "a"));
+	ck_assert(!same("a\xe4", "ä"));
+	ck_assert(!same("\x80", "\xc2\x80"));
+	ck_assert(!same("a\xc0\xaf" "b", "a/b"));
+	ck_assert(!same("\xe4", "\xf6"));
+	ck_assert(!same("\xe4\xb8", "\xe4\xb9"));
+	ck_assert(same("\xe4\xb8", "\xe4\xb8"));
+	ck_assert(same("a\xf0" "b", "A\xf0" "B"));
+	ck_assert(same("\xed\xa0\x80", "\xed\xa0\x80")); /* half a pair, which a name can have */
+}
+END_TEST
+
 START_TEST(test_the_longest_names_are_compared_to_their_end)
 {
 	char a[FAT_NAME_MAX] = "", b[FAT_NAME_MAX];
@@ -467,6 +484,7 @@ int main(void)
 		test_ascii_letters_have_no_case,
 		test_latin_1_letters_have_no_case,
 		test_other_letters_have_case,
+		test_bytes_that_are_no_text_are_no_name,
 		test_the_longest_names_are_compared_to_their_end,
 		test_alternatives_are_legal_and_keep_the_extension,
 		test_alternatives_are_the_same_in_every_run,
