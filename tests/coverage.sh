@@ -64,7 +64,8 @@ cd "$scratch/build"
 rm -rf "$scratch/profile"
 mkdir "$scratch/profile"
 if [[ $* == fuzz ]]; then
-	set -- tests/fuzz/test-corpus-volume tests/fuzz/test-corpus-sync
+	set -- tests/fuzz/test-corpus-entry tests/fuzz/test-corpus-volume \
+		tests/fuzz/test-corpus-sync
 fi
 "$MAKE" -s -j"$(nproc)" check ${1:+TESTS="$*"} >&2 ||
 	echo "coverage: some of them failed; this is what they ran" >&2

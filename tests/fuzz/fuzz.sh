@@ -5,7 +5,7 @@
 # in a scratch folder unless the present build has them. A finding fails, and is printed as the line
 # that belongs into the corpus.
 #
-#   fuzz.sh [TARGET...]       run: volume, sync, or both
+#   fuzz.sh [TARGET...]       run: entry, volume, sync, or all
 #   fuzz.sh pack TARGET DIR   print the corpus again, with what the inputs in DIR add to it
 #
 # With FUZZ_DIR corpora and findings are kept there, and are what the next run begins with.
@@ -23,18 +23,30 @@ scratch=$(mktemp -d)
 trap 'chmod -R u+w "$scratch"; rm -rf "$scratch"' EXIT
 trap 'exit 129' HUP INT TERM
 
+targets=(entry volume sync)
+
+# have_all: fuzzers are in $fuzzers.
+have_all()
+{
+	local target
+
+	for target in "${targets[@]}"; do
+		[[ -x $fuzzers/fuzz-$target ]] || return 1
+	done
+}
+
 # find_fuzzers: sets $fuzzers, the folder.
 find_fuzzers()
 {
 	fuzzers=$builddir/tests/fuzz
-	[[ ! -x $fuzzers/fuzz-sync || ! -x $fuzzers/fuzz-volume ]] || return 0
+	! have_all || return 0
 	fuzzers=$scratch/build/tests/fuzz
 	echo "fuzz: building the fuzzers in $scratch" >&2
 	"$MAKE" -s -C "$builddir" distdir distdir="$scratch/source" >"$scratch/log" 2>&1 &&
 		mkdir "$scratch/build" && cd "$scratch/build" &&
 		"$scratch/source/configure" CC=clang --enable-sanitizers --enable-fuzzing \
 			>>"$scratch/log" 2>&1 &&
-		"$MAKE" -j"$(nproc)" tests/fuzz/fuzz-sync tests/fuzz/fuzz-volume \
+		"$MAKE" -j"$(nproc)" "${targets[@]/#/tests/fuzz/fuzz-}" \
 			>>"$scratch/log" 2>&1 || { cat "$scratch/log" >&2; exit 1; }
 }
 
@@ -102,7 +114,7 @@ if [[ ${1:-} == pack ]]; then
 	pack "$2" "$(realpath "$3")"
 	exit
 fi
-[[ $# -gt 0 ]] || set -- volume sync
+[[ $# -gt 0 ]] || set -- "${targets[@]}"
 for target; do
 	run "$target"
 done
