@@ -334,8 +334,9 @@ static int keep_foreign_loader(const struct finder *finder, const struct fes_nee
 		const struct fes_boot_loader *loader = &primary->loaders[i];
 		enum fes_loader_kind kind = FES_LOADER_NONE;
 
-		if (fes_managed_role(finder->managed, loader->path) == FES_MANAGED)
-			continue; /* the user wants it to be as on the primary */
+		if (fes_managed_role(finder->managed, loader->path) == FES_MANAGED ||
+			fes_managed_excludes(finder->managed, loader->path))
+			continue; /* the user has decided */
 		r = fes_loader_find(finder->volume, loader->path, &kind, NULL, 0);
 		if (r < 0 || !is_foreign(kind, loader->kind))
 			continue;
@@ -346,12 +347,14 @@ static int keep_foreign_loader(const struct finder *finder, const struct fes_nee
 }
 
 /* A secret that was made on the mirror protects what was sealed there. */
-static int keep_mixin(struct fes_needs *needs, const struct fes_needs *primary, bool force)
+static int keep_mixin(const struct finder *finder, const struct fes_needs *primary, bool force)
 {
+	struct fes_needs *needs = finder->needs;
 	bool same = needs->mixin_len == primary->mixin_len &&
 		memcmp(needs->mixin, primary->mixin, needs->mixin_len) == 0;
 
-	if (needs->mixin_len == 0 || same || (force && primary->mixin_len > 0))
+	if (needs->mixin_len == 0 || same || (force && primary->mixin_len > 0) ||
+		fes_managed_excludes(finder->managed, FES_MIXIN_PATH))
 		return 0;
 	needs->other_mixin = primary->mixin_len > 0;
 	return fes_paths_add(&needs->kept, FES_MIXIN_PATH);
@@ -410,7 +413,7 @@ int fes_needs_find_mirror(struct fes_volume *mirror, const struct fes_managed *m
 	if (r == 0 && !force)
 		r = keep_foreign_loader(&finder, primary->needs);
 	if (r == 0)
-		r = keep_mixin(finder.needs, primary->needs, force);
+		r = keep_mixin(&finder, primary->needs, force);
 	if (r < 0) {
 		fes_needs_free(finder.needs);
 		return r;

@@ -249,6 +249,31 @@ START_TEST(test_another_boot_loader_is_neither_copied_nor_replaced)
 }
 END_TEST
 
+/* --force would not replace it either. */
+START_TEST(test_what_is_excluded_is_not_called_kept)
+{
+	static const struct fixture_file ours[] = {
+		{.path = "/EFI/BOOT/BOOTX64.EFI", .text = "#### LoaderInfo: systemd-boot 252 ####"},
+		{.path = FES_MIXIN_PATH, .text = "ours"},
+	};
+	static const struct fixture_file theirs[] = {
+		{.path = "/EFI/BOOT/BOOTX64.EFI", .text = "grub"},
+		{.path = FES_MIXIN_PATH, .text = "theirs"},
+	};
+	struct test *t = test_new();
+
+	ck_assert_int_eq(fes_managed_exclude(&t->managed, "/EFI/BOOT"), 0);
+	ck_assert_int_eq(fes_managed_exclude(&t->managed, FES_MIXIN_PATH), 0);
+	read_primary(t, ours, N(ours));
+	read_mirror(t, theirs, N(theirs), false);
+	ck_assert(!is_managed(&t->mirror, "/EFI/BOOT/BOOTX64.EFI"));
+	ck_assert(!is_managed(&t->mirror, FES_MIXIN_PATH));
+	ck_assert_ptr_null(t->mirror.tree->needs->other_loader);
+	ck_assert(!t->mirror.tree->needs->other_mixin);
+	test_free(t);
+}
+END_TEST
+
 START_TEST(test_forced_it_is_replaced)
 {
 	struct test *t = test_new();
@@ -356,6 +381,7 @@ static Suite *make_suite(void)
 	tcase_add_test(tc, test_shim_takes_its_helpers_and_its_vendors_folder_along);
 	tcase_add_test(tc, test_systemd_boot_stands_alone);
 	tcase_add_test(tc, test_another_boot_loader_is_neither_copied_nor_replaced);
+	tcase_add_test(tc, test_what_is_excluded_is_not_called_kept);
 	tcase_add_test(tc, test_forced_it_is_replaced);
 	tcase_add_test(tc, test_another_boot_secret_stays);
 	tcase_add_test(tc, test_of_two_names_with_one_identity_one_is_managed);
