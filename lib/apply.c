@@ -465,6 +465,7 @@ static int lay_out_removals(const struct fes_apply *apply, uint64_t wanted,
 	struct fes_removals removals;
 	struct fes_transaction *t;
 	struct fat_space space;
+	uint64_t removable = 0;
 	int r = begin(apply, COPY_NOTHING, &t);
 
 	if (r < 0)
@@ -477,10 +478,13 @@ static int lay_out_removals(const struct fes_apply *apply, uint64_t wanted,
 		r = fes_removals_find(apply->plan, apply->running, wanted, &removals);
 	if (r == 0) {
 		r = remove_nodes(t, &removals);
+		removable = removals.bytes;
 		fes_removals_done(&removals);
 	}
 	if (r == 0)
 		r = fat_txn_layout(t->txn, &space);
+	if (r == 0 && apply->n_own > 0 && removable < wanted + space.needed)
+		r = -ENOSPC; /* what is noted would take the room that is to be made */
 	if (r < 0) {
 		fes_transaction_free(t);
 		return r;
