@@ -16,6 +16,7 @@
  */
 
 const unsigned fuzz_n_roles = 1;
+unsigned fuzz_n_good;
 
 enum {
 	PIECE = 16 * 1024,
@@ -141,6 +142,7 @@ static void use_volume(struct fat_volume *vol, const struct fuzz_seed *seed)
 	reading.sound = result.n_damage == 0;
 	if (reading.sound)
 		compare_readers(seed, &result);
+	fuzz_n_good += reading.sound;
 	r = fat_txn_begin(vol, &txn);
 	if ((r == 0) != reading.sound)
 		fuzz_fail("changing it is another matter than checking it: %d", r);

@@ -80,6 +80,6 @@ int main(int argc, char **argv)
 	n = run_all(file, argc - 1, argv + 1);
 	(void)fclose(file);
 	fuzz_seeds_done();
-	printf("%u inputs\n", n);
-	return n > 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	printf("%u inputs, %u of them good\n", n, fuzz_n_good);
+	return n > 0 && (fuzz_n_good > 0 || argc > 1) ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -9,6 +9,9 @@
 /* The target: run one input. Returns 0; a finding ends the program. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
+/* How many inputs were good for all that the target does. A corpus without any proves nothing. */
+extern unsigned fuzz_n_good;
+
 /* How many volumes an input of the target changes. */
 extern const unsigned fuzz_n_roles;
 
