@@ -156,7 +156,7 @@ bool fes_managed_excludes(const struct fes_managed *managed, const char *path)
 
 bool fes_managed_is_left_alone(const struct fes_managed *managed, const char *path)
 {
-	return within_any(path, managed->excluded, managed->n_excluded) || is_private(path);
+	return fes_managed_excludes(managed, path) || is_private(path);
 }
 
 enum fes_role fes_managed_role(const struct fes_managed *managed, const char *path)

@@ -190,6 +190,19 @@ static void do_it(struct pair *pair)
 		catch_up(pair);
 }
 
+static bool anything_changed(const struct pair *pair)
+{
+	return pair->esp.mirror->n_changes > 0 ||
+		(pair->xbootldr.mirror && pair->xbootldr.mirror->n_changes > 0);
+}
+
+/* Last of all: whatever goes wrong with it, there is a new version to boot. */
+static void renew_seed(struct pair *pair)
+{
+	if (pair->esp.error == 0 && pair->xbootldr.error == 0)
+		(void)fes_work_renew_seed(&pair->esp, anything_changed(pair));
+}
+
 static struct fes_boots_volume judged(const struct fes_work *work)
 {
 	unsigned flags = work->run->flags;
@@ -273,6 +286,8 @@ void fes_mirror_sync(struct fes_mirror *mirror, const struct fes_run *run)
 		r = require_choice(&pair);
 	if (r == 0 && anything_to_do(&pair) && !(run->flags & FES_SYNC_DRY_RUN))
 		do_it(&pair);
+	if (r == 0)
+		renew_seed(&pair);
 	judge(&pair);
 	settle(&pair);
 }

@@ -68,24 +68,9 @@ int fes_seed_mint(struct fes_context *context, const void *old, size_t old_len,
 
 /* ---- the one of a volume ---- */
 
-static bool is_file(const struct fat_entry *entry)
-{
-	return !(entry->attributes & FAT_ATTR_DIRECTORY);
-}
-
-int fes_seed_is_there(struct fes_volume *volume)
-{
-	struct fat_entry entry;
-	int r = fat_lookup(volume->fat, FES_SEED_PATH, &entry);
-
-	if (r == -ENOENT || r == -ENOTDIR)
-		return 0;
-	return r < 0 ? r : is_file(&entry);
-}
-
 static const char *why_left_alone(const struct fat_entry *entry)
 {
-	if (!is_file(entry))
+	if (entry->attributes & FAT_ATTR_DIRECTORY)
 		return "random seed: is a directory; left as it is";
 	if (entry->attributes & FAT_ATTR_READ_ONLY)
 		return "random seed: has the read-only attribute; left as it is";
@@ -96,13 +81,14 @@ static const char *why_left_alone(const struct fat_entry *entry)
 	return NULL;
 }
 
-static int read_old(struct fes_volume *volume, const struct fat_entry *entry, void *buf, size_t len)
+static int read_old(struct fes_volume *volume, uint32_t first_cluster, uint32_t size, void *buf,
+	size_t len)
 {
 	struct fat_file *file;
 	int64_t n;
 	int r;
 
-	r = fat_file_open(volume->fat, entry->first_cluster, entry->size, FES_SEED_PATH, &file);
+	r = fat_file_open(volume->fat, first_cluster, size, FES_SEED_PATH, &file);
 	if (r < 0)
 		return r;
 	n = fat_file_read(file, buf, len);
@@ -110,23 +96,33 @@ static int read_old(struct fes_volume *volume, const struct fat_entry *entry, vo
 	return n < 0 ? (int)n : 0;
 }
 
-static int mint_from(struct fes_volume *volume, const struct fat_entry *entry,
+static int mint_from(struct fes_volume *volume, const void *old, uint32_t size,
+	uint8_t ret[FES_SEED_LEN])
+{
+	int r = fes_seed_mint(volume->context, old, size, ret);
+
+	if (r < 0 && r != -EAGAIN)
+		fes_volume_report(volume, "random seed: the kernel gives no entropy: %s", strerror(-r));
+	return r;
+}
+
+int fes_seed_mint_from(struct fes_volume *volume, uint32_t first_cluster, uint32_t size,
 	uint8_t ret[FES_SEED_LEN])
 {
 	uint32_t sector = volume->info.sector_size;
-	size_t room = (entry->size + sector - 1) / sector * sector;
-	uint8_t *old = blkdev_buffer_new(room);
+	size_t room = ((size_t)size + sector - 1) / sector * sector;
+	uint8_t *old;
 	int r;
 
+	assert(size <= FES_SEED_LEN_MAX);
+	if (size == 0)
+		return mint_from(volume, NULL, 0, ret);
+	old = blkdev_buffer_new(room);
 	if (!old)
 		return -ENOMEM;
-	r = read_old(volume, entry, old, room);
-	if (r == 0) {
-		r = fes_seed_mint(volume->context, old, entry->size, ret);
-		if (r < 0 && r != -EAGAIN)
-			fes_volume_report(volume, "random seed: the kernel gives no entropy: %s",
-				strerror(-r));
-	}
+	r = read_old(volume, first_cluster, size, old, room);
+	if (r == 0)
+		r = mint_from(volume, old, size, ret);
 	explicit_bzero(old, room);
 	free(old);
 	return r;
@@ -135,7 +131,7 @@ static int mint_from(struct fes_volume *volume, const struct fat_entry *entry,
 static int renew(struct fes_volume *volume, const struct fat_entry *entry, const char **ret_note)
 {
 	uint8_t seed[FES_SEED_LEN];
-	int r = mint_from(volume, entry, seed);
+	int r = fes_seed_mint_from(volume, entry->first_cluster, entry->size, seed);
 
 	if (r == -EAGAIN) {
 		*ret_note = "random seed: left as it is, because the kernel has no entropy yet";

@@ -27,10 +27,14 @@ int fes_seed_mint(struct fes_context *context, const void *old, size_t old_len,
 	uint8_t ret[FES_SEED_LEN]);
 
 /*
- * Whether @volume has a seed, of whatever size: 1, 0, or an error of fat_lookup(), reported. A
- * directory is none.
+ * The same with the old seed of @volume in the chain that begins at @first_cluster: @size bytes, not
+ * more than FES_SEED_LEN_MAX, 0: none.
+ *
+ * Returns 0, -EAGAIN (not reported), -ENOMEM (not reported), or an error of getrandom() or of reading,
+ * reported.
  */
-int fes_seed_is_there(struct fes_volume *volume);
+int fes_seed_mint_from(struct fes_volume *volume, uint32_t first_cluster, uint32_t size,
+	uint8_t ret[FES_SEED_LEN]);
 
 /*
  * Renew the seed of @volume where it stands: see fat_file_overwrite(). The entry stays as it is, and

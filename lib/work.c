@@ -59,8 +59,12 @@ static void drop_transaction(struct fes_work *work)
 
 static void drop_own(struct fes_work *work)
 {
-	for (size_t i = 0; i < work->n_own; i++)
-		free((uint8_t *)(uintptr_t)work->own[i].bytes);
+	for (size_t i = 0; i < work->n_own; i++) {
+		uint8_t *bytes = (uint8_t *)(uintptr_t)work->own[i].bytes;
+
+		explicit_bzero(bytes, work->own[i].len); /* a random seed is secret */
+		free(bytes);
+	}
 	work->n_own = 0;
 }
 
@@ -163,8 +167,13 @@ static int lay_out(struct fes_work *work)
 /* What the mirror gets of its own. Where room is made first, that comes with the rest. */
 static int collect_own(struct fes_work *work)
 {
+	int r;
+
 	drop_own(work);
-	return work->run->flags & FES_SYNC_DRY_RUN ? 0 : fes_work_add_origin(work);
+	if (work->run->flags & FES_SYNC_DRY_RUN)
+		return 0;
+	r = fes_work_add_origin(work);
+	return r < 0 ? r : fes_work_add_seed(work);
 }
 
 bool fes_work_is_due(const struct fes_work *work)
@@ -351,7 +360,11 @@ static void note_failure(const struct fes_work *work, int error)
 
 	mirror->state = mirror->stats.writes > 0 ? FES_MIRROR_FAILED : FES_MIRROR_REFUSED;
 	mirror->stale = error == -ESTALE && atomic_load(&work->run->primary->changed);
-	if (error == -ENOMEM)
+	if (work->seed_failed)
+		fes_volume_report(mirror->volume,
+			"its files are in sync, but its random seed could not be renewed; --random-seed=always tries again: %s",
+			strerror(-error));
+	else if (error == -ENOMEM)
 		fes_volume_report(mirror->volume, "out of memory");
 	if (error == -ECANCELED)
 		report_interruption(work);

@@ -26,6 +26,9 @@ struct fes_work {
 	bool committed;     /* part of what the plan says */
 	bool done;          /* all of it */
 	bool own_left_out;  /* for want of room */
+	bool made_seed;     /* one of own is a random seed */
+	uint32_t old_seed;  /* first cluster of what it replaces; 0: nothing */
+	bool seed_failed;   /* work->error is about that alone */
 	int error;          /* of the step that failed */
 };
 
@@ -63,6 +66,12 @@ int fes_work_finish(struct fes_work *work);
 /* Whether the primary still is what the plan was made from, and nobody wants to stop. */
 int fes_work_look_again(struct fes_work *work);
 
+/*
+ * When all is done, on the volume and on the one that goes along: renew the mirror's random seed if that
+ * is due. @changed: something was different on one of them.
+ */
+int fes_work_renew_seed(struct fes_work *work, bool changed);
+
 /* Note what came of it in the mirror. @partner (NULL: none) goes along, and may be why it ended. */
 void fes_work_settle(struct fes_work *work, const struct fes_work *partner);
 
@@ -81,3 +90,11 @@ int fes_work_require_direction(struct fes_work *work);
 
 /* If it is due, put the new origin on @work->own. 0 or -ENOMEM. */
 int fes_work_add_origin(struct fes_work *work);
+
+/* ---- work-seed.c ---- */
+
+/*
+ * If the mirror needs a random seed and has none that could be renewed, put one on @work->own. 0 or an
+ * error of fes_seed_mint_from(), as that reports them.
+ */
+int fes_work_add_seed(struct fes_work *work);

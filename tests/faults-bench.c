@@ -146,6 +146,7 @@ struct fault_bench *fault_bench_new(const struct fault_subject *subject, size_t 
 	make_folder(bench);
 	take_case(bench);
 	ck_assert_int_eq(fes_new(&bench->context), 0);
+	fes_set_entropy(bench->context, cut_entropy);
 	fes_set_log(bench->context, take_message, bench);
 	fault_disk_init(&bench->primary, &bench->target);
 	fault_image_write(bench->primary_path, &bench->target);

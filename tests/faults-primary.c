@@ -24,11 +24,14 @@ struct change {
 	bool happened;
 };
 
-/* Sync mirror 0, and keep what it is then. */
+/* Sync mirror 0, and keep what it is then. It shall not have the seed that other mirrors get. */
 static struct cut_image sync_image(struct fault_bench *bench)
 {
-	struct fault_outcome outcome = fault_bench_run(bench, (struct fault_plan){0});
+	struct fault_outcome outcome;
 
+	fes_set_entropy(bench->context, NULL);
+	outcome = fault_bench_run(bench, (struct fault_plan){0});
+	fes_set_entropy(bench->context, cut_entropy);
 	ck_assert_int_eq(outcome.run, 0);
 	ck_assert_int_eq(outcome.states[0], FES_MIRROR_SYNCED);
 	return fault_image_copy(bench->mirrors[0].image);

@@ -318,13 +318,21 @@ list_tree()
 			'tolower($1) ~ managed "/" && $1 !~ private' | sort
 }
 
-# list_foreign IMAGE: every slot and cluster that a sync has to leave alone.
+# list_foreign IMAGE: every slot and cluster that a sync has to leave alone. The random seed gets
+# other contents where it stands.
 list_foreign()
 {
 	"$FATFILL" "$1" raw |
 		awk -F '\t' -v managed="$(awk_regex "$MANAGED")" \
 			-v private="$(awk_regex "$PRIVATE")" \
-			'tolower($1) !~ managed "(/|$)" || $1 ~ private' | sort
+			'tolower($1) == "loader/random-seed" { sub(/ contents .*/, "") }
+			tolower($1) !~ managed "(/|$)" || $1 ~ private' | sort
+}
+
+# seed_of IMAGE: its bytes, none where there is no random seed.
+seed_of()
+{
+	mcopy -i "$1" ::/loader/random-seed - 2>/dev/null || true
 }
 
 # copy_out IMAGE DIR: the managed directories as mtools reads them, and DIR.times.
@@ -416,6 +424,7 @@ judge_foreign()
 	compare "$1: boot sectors, FAT[0], FAT[1] or label changed" "$1.meta" "$1.meta.now"
 	list_foreign "$1" >"$1.raw.now"
 	grep -q '^EFI	' "$1.raw" || sed -i '/^EFI	/d' "$1.raw.now"
+	grep -qi '^loader/random-seed	' "$1.raw" || sed -i '/^loader\/random-seed	/d' "$1.raw.now"
 	compare "$1: foreign files changed" "$1.raw" "$1.raw.now"
 	[[ -d $1.foreign ]] || return 0
 	rm -rf "$1.foreign.now"
@@ -441,6 +450,16 @@ judge_contents()
 	copy_out "$2" "$2.out"
 	compare "$2: times or sizes differ" "$1.out.times" "$2.out.times"
 	diff -r "$1.out" "$2.out" >&2 || fail "$2: contents differ"
+}
+
+# judge_seed PRIMARY MIRROR: it has a random seed if the primary has, but not the same.
+judge_seed()
+{
+	seed_of "$1" >"$1.seed"
+	seed_of "$2" >"$2.seed"
+	[[ -s $1.seed ]] || return 0
+	[[ -s $2.seed ]] || fail "$2: no random seed"
+	! cmp -s "$1.seed" "$2.seed" || fail "$2: it has the primary's random seed"
 }
 
 # judge_idle PRIMARY MIRROR...: nothing is left to be done, and nothing is written.
@@ -501,6 +520,7 @@ judge_after()
 		judge_foreign "$mirror"
 		judge_equal "$primary" "$mirror"
 		judge_contents "$primary" "$mirror"
+		judge_seed "$primary" "$mirror"
 		"$FATESPSYNC" -q check "$mirror" >"$primary.log" 2>&1 ||
 			fail "$mirror: check: exit $?: $(cat "$primary.log")"
 	done

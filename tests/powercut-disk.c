@@ -588,6 +588,7 @@ struct cut_disk *cut_disk_new(const char *dir, const struct cut_disk_workload *w
 	disk->workload = workload;
 	disk->totals = totals;
 	ck_assert_int_eq(fes_new(&disk->context), 0);
+	fes_set_entropy(disk->context, cut_entropy);
 	fes_set_log(disk->context, take_message, disk);
 	ck_assert_int_eq(fes_managed_init(&disk->managed), 0);
 	for (size_t i = 0; i < CUT_PATHS_MAX && workload->manage[i]; i++)

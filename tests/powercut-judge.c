@@ -277,12 +277,64 @@ static bool holds_foreign(const struct cut_snapshot *now, const struct cut_node 
 	return false;
 }
 
+/* ---- random seeds ---- */
+
+static bool is_seed(const struct cut_judge *judge, const struct cut_node *node)
+{
+	return strcasecmp(node->path, FES_SEED_PATH) == 0 && !node->directory &&
+		!fes_managed_excludes(judge->managed, node->path);
+}
+
+/* Behind the seed each byte is what it was or zero; a sector is never torn. */
+static bool is_renewed(const struct cut_snapshot *now, const struct cut_node *node,
+	const struct cut_snapshot *before, const struct cut_node *old)
+{
+	if (old->n_slots != node->n_slots || old->n_chain != node->n_chain ||
+		memcmp(old->slots, node->slots, (size_t)node->n_slots * FAT_SLOT_LEN) != 0 ||
+		memcmp(old->chain, node->chain, node->n_chain * sizeof *node->chain) != 0)
+		return false;
+	for (uint32_t i = FES_SEED_LEN; i < node->n_chain * now->cluster_size; i++)
+		if (*cut_bytes_at(now, node, i) != 0 &&
+			*cut_bytes_at(now, node, i) != *cut_bytes_at(before, old, i))
+			return false;
+	return true;
+}
+
+/* It was renewed where it stood, or made; but it is not the primary's. */
+static bool judge_seed(struct cut_judge *judge, const struct cut_node *node)
+{
+	const struct cut_node *old = cut_snapshot_find(&judge->before, node->path);
+	const struct cut_node *p = cut_snapshot_find(judge->target, node->path);
+
+	if (is_untouched(&judge->now, node, &judge->before))
+		return true;
+	if (p && same_contents(&judge->now, node, judge->target, p))
+		return fault(judge, "%s: is the primary's", node->path);
+	if (old && old->size >= FES_SEED_LEN)
+		return is_renewed(&judge->now, node, &judge->before, old) ||
+			fault(judge, "%s: neither as it was nor renewed", node->path);
+	return (p && node->size == FES_SEED_LEN) ||
+		fault(judge, "%s: where does it come from?", node->path);
+}
+
+/* Equal states shall be seen to be equal, and those of two runs are, if their seeds are. */
+ssize_t cut_entropy(void *buf, size_t len, unsigned flags)
+{
+	(void)flags;
+	memset(buf, 0x5e, len);
+	return (ssize_t)len;
+}
+
+/* ---- all entries ---- */
+
 static bool judge_node(struct cut_judge *judge, const struct cut_node *node, bool final)
 {
 	const struct cut_snapshot *now = &judge->now;
 
 	if (is_own(node))
 		return judge_own(judge, node);
+	if (is_seed(judge, node))
+		return judge_seed(judge, node);
 	if (node->role == FES_FOREIGN)
 		return is_untouched(now, node, &judge->before) ||
 			fault(judge, "%s: foreign, and not as it was", node->path);

@@ -713,6 +713,7 @@ struct cut_case *cut_case_new(const char *dir, const struct cut_shape *shape,
 	c->shape = shape;
 	c->totals = totals;
 	ck_assert_int_eq(fes_new(&c->context), 0);
+	fes_set_entropy(c->context, cut_entropy);
 	fes_set_log(c->context, take_message, c);
 	ck_assert_int_eq(fes_managed_init(&c->managed), 0);
 	add_paths(&c->managed, workload);

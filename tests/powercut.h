@@ -13,7 +13,7 @@
 #include <stdint.h>
 
 #include "fat/internal.h"
-#include "lib/internal.h"
+#include "lib/seed.h"
 #include "tests/testdev.h"
 
 /*
@@ -213,6 +213,9 @@ bool cut_judge(struct cut_judge *judge, const struct cut_image *image, bool fina
 
 /* The entry at @path, or NULL. */
 const struct cut_node *cut_snapshot_find(const struct cut_snapshot *snapshot, const char *path);
+
+/* For fes_set_entropy(): the same each time. */
+ssize_t cut_entropy(void *buf, size_t len, unsigned flags);
 
 /* Whether there is something to boot. */
 bool cut_snapshot_has_choice(const struct cut_snapshot *snapshot);

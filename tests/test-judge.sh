@@ -26,6 +26,8 @@ fault_extra_foreign_file() { put_copy ::/loader/loader.conf ::/EFI/BOOT/extra; }
 fault_moved_foreign_file() { mmove -i "$MIRROR" ::/startup.nsh ::/grub/; }
 fault_foreign_attribute() { mattrib -h -i "$MIRROR" ::/startup.nsh; }
 fault_copied_private_file() { put_copy ::/loader/random-seed ::/loader/random-seed; }
+fault_copied_random_seed() { seed_of "$PRIMARY" | poke "$(find_seed)"; }
+fault_removed_random_seed() { mdel -i "$MIRROR" ::/loader/random-seed; }
 fault_removed_private_file() { mdel -i "$MIRROR" ::/loader/swtpm/tpm2-00.permall; }
 fault_new_private_file() { put_copy ::/loader/loader.conf ::/loader/.#extra; }
 fault_lost_cluster() { "$FATFILL" "$MIRROR" lose 1; }
@@ -47,6 +49,13 @@ poke()
 	dd of="$MIRROR" bs=1 seek="$1" conv=notrunc status=none
 }
 
+# find_seed: where the mirror's stands.
+find_seed()
+{
+	LC_ALL=C grep -abobUP -m 1 "$(seed_of "$MIRROR" | xxd -p -c 32 | sed 's/../\\x&/g')" "$MIRROR" |
+		head -n 1 | cut -d: -f1
+}
+
 # put_copy SOURCE TARGET: from the primary, with another time.
 put_copy()
 {
@@ -55,7 +64,7 @@ put_copy()
 	rm -f "$SCRATCH/file"
 }
 
-need_tools mren mdel mmd mmove mlabel
+need_tools mren mdel mmd mmove mlabel xxd
 make_scratch
 PRIMARY=$SCRATCH/primary.img
 MIRROR=$SCRATCH/mirror.img

@@ -786,7 +786,7 @@ START_TEST(test_a_missing_barrier_is_found)
 	uint64_t commit, n;
 
 	commit = cut_flush_before_commit(c, log);
-	n = write_log_n_epochs(log) - 1;
+	n = write_log_n_epochs(log) - 2; /* the very last one is behind the random seed */
 	ck_assert(!is_caught(c, 0, false));
 	ck_assert(is_caught(c, 1, true));
 	ck_assert(is_caught(c, commit, false));

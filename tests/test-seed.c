@@ -285,24 +285,283 @@ START_TEST(test_a_device_that_fails_is_told)
 }
 END_TEST
 
-START_TEST(test_it_is_known_whether_there_is_one)
+START_TEST(test_it_is_told_that_there_is_none)
 {
-	struct test *t = new_test(_i, 0, NULL);
+	static const char *const commands[] = {
+		"mdel -i x.img ::/loader/random-seed",
+		"mdeltree -i x.img ::/loader",
+		"mdeltree -i x.img ::/loader && echo x | mcopy -i x.img - ::/loader",
+	};
 
-	ck_assert_int_eq(fes_seed_is_there(t->volume), 1);
-	free_test(t);
-	t = new_test(_i, 0, "mdel -i x.img ::/loader/random-seed");
-	ck_assert_int_eq(fes_seed_is_there(t->volume), 0);
-	ck_assert_int_eq(fes_seed_renew(t->volume, &t->note), -ENOENT);
-	free_test(t);
-	t = new_test(_i, 0, "mdeltree -i x.img ::/loader && mmd -i x.img ::/loader ::/loader/random-seed");
-	ck_assert_int_eq(fes_seed_is_there(t->volume), 0);
-	free_test(t);
-	t = new_test(_i, 0, "mdeltree -i x.img ::/loader && echo x | mcopy -i x.img - ::/loader");
-	ck_assert_int_eq(fes_seed_is_there(t->volume), 0);
-	ck_assert_int_eq(fes_seed_renew(t->volume, &t->note), -ENOENT);
-	ck_assert_str_eq(t->message, "");
-	free_test(t);
+	for (size_t i = 0; i < COUNT(commands); i++) {
+		struct test *t = new_test(_i, 32, commands[i]);
+
+		ck_assert_int_eq(fes_seed_renew(t->volume, &t->note), -ENOENT);
+		ck_assert_str_eq(t->message, "");
+		free_test(t);
+	}
+}
+END_TEST
+
+/* ---- of a mirror that is synced ---- */
+
+struct pair {
+	struct fes_context *context;
+	struct fes_managed managed;
+	struct fixture *primary, *mirror;
+	struct fes_volume *volume; /* the primary's */
+	struct fes_tree *tree;
+	struct fes_digester *digester;
+	enum fes_random_seed random_seed;
+	enum fes_partition_kind kind;
+	struct fault fault; /* of the mirror */
+	char message[1024];
+	char note[1024]; /* the mirror's first one */
+	struct blkdev_stats stats;
+};
+
+static const char loader_conf[] = "/loader/loader.conf";
+
+/* The primary's seed has 32 bytes, the mirror's @size; the mirror is @old or in sync but for that. */
+static struct pair *new_pair(int size, bool old)
+{
+	const struct fixture_file primary[] = {
+		{.path = loader_conf, .text = "timeout 3"},
+		{.path = FES_SEED_PATH, .size = FES_SEED_LEN, .seed = 1},
+	};
+	const struct fixture_file mirror[] = {
+		{.path = loader_conf, .text = "timeout 3"},
+		{.path = FES_SEED_PATH, .size = (uint32_t)size, .seed = 2},
+	};
+	struct pair *pair = calloc(1, sizeof *pair);
+	struct blkdev *dev;
+
+	ck_assert_ptr_nonnull(pair);
+	pair->primary = fixture_new(1, primary, COUNT(primary));
+	pair->mirror = fixture_new(0, mirror, size < 0 ? 1 : 2);
+	if (old)
+		fixture_do(pair->mirror, "printf old | mcopy -o -i x.img - ::/loader/loader.conf");
+	pair->context = new_context(count_up);
+	ck_assert_int_eq(fes_managed_init(&pair->managed), 0);
+	ck_assert_int_eq(
+		memdev_wrap(pair->primary->bytes, pair->primary->size, 512, &dev), 0);
+	ck_assert_int_eq(fes_volume_adopt(pair->context, dev, "primary", &pair->volume, NULL), 0);
+	ck_assert_int_eq(fes_tree_read(pair->volume, &pair->managed, &pair->tree), 0);
+	ck_assert_int_eq(fes_digester_start(pair->tree, &pair->digester), 0);
+	return pair;
+}
+
+static void free_pair(struct pair *pair)
+{
+	fes_digester_stop(pair->digester);
+	fes_tree_free(pair->tree);
+	fes_volume_close(pair->volume);
+	fixture_free(pair->primary);
+	fixture_free(pair->mirror);
+	fes_managed_done(&pair->managed);
+	fes_free(pair->context);
+	free(pair);
+}
+
+static enum fes_mirror_state sync_pair(struct pair *pair)
+{
+	struct fes_mirror mirror = {.spec.kind = pair->kind};
+	struct fes_run run = {
+		.context = pair->context,
+		.primary = pair->volume,
+		.tree = pair->tree,
+		.managed = &pair->managed,
+		.digester = pair->digester,
+		.random_seed = pair->random_seed,
+	};
+	struct blkdev *below, *dev;
+	enum fes_mirror_state state;
+	const char *note;
+
+	ck_assert_int_eq(memdev_wrap(pair->mirror->bytes, pair->mirror->size, 512, &below), 0);
+	ck_assert_int_eq(faultdev_new(below, &pair->fault, &dev), 0);
+	ck_assert_int_eq(fes_volume_adopt(pair->context, dev, "mirror", &mirror.volume, NULL), 0);
+	fes_mirror_sync(&mirror, &run);
+	state = mirror.state;
+	note = fes_mirror_get_note(&mirror, 0);
+	(void)snprintf(pair->note, sizeof pair->note, "%s", note ? note : "");
+	(void)snprintf(pair->message, sizeof pair->message, "%s",
+		mirror.message ? mirror.message : "");
+	pair->stats = mirror.stats;
+	fes_mirror_done(&mirror);
+	blkdev_close(below);
+	return state;
+}
+
+static const uint8_t *seed_bytes(struct pair *pair)
+{
+	uint32_t cluster = fixture_find(pair->mirror, FES_SEED_PATH).first_cluster;
+	struct fat_volume *vol;
+	uint64_t offset;
+
+	ck_assert_int_eq(fat_open(pair->mirror->dev, "mirror", NULL, &vol), 0);
+	offset = fat_cluster_offset(vol, cluster);
+	fat_close(vol);
+	return pair->mirror->bytes + offset;
+}
+
+static void expect_minted(struct pair *pair, const uint8_t *old, size_t old_len)
+{
+	uint8_t want[FES_SEED_LEN];
+
+	ck_assert_int_eq(fes_seed_mint(pair->context, old, old_len, want), 0);
+	ck_assert_mem_eq(seed_bytes(pair), want, sizeof want);
+	fixture_judge(pair->mirror);
+}
+
+static void expect_kept(struct pair *pair, uint32_t size)
+{
+	fixture_expect_file(pair->mirror, FES_SEED_PATH, size, 2);
+	fixture_judge(pair->mirror);
+}
+
+static void fill_seed(uint8_t *bytes, uint32_t size)
+{
+	for (uint32_t i = 0; i < size; i++)
+		bytes[i] = fixture_byte(2, i);
+}
+
+START_TEST(test_a_mirror_that_changes_gets_a_new_seed_in_its_place)
+{
+	struct pair *pair = new_pair(512, true);
+	uint32_t cluster = fixture_find(pair->mirror, FES_SEED_PATH).first_cluster;
+	uint8_t old[512];
+
+	fill_seed(old, sizeof old);
+	ck_assert_int_eq(sync_pair(pair), FES_MIRROR_SYNCED);
+	ck_assert_uint_eq(fixture_find(pair->mirror, FES_SEED_PATH).first_cluster, cluster);
+	expect_minted(pair, old, sizeof old);
+	ck_assert_int_eq(sync_pair(pair), FES_MIRROR_IN_SYNC);
+	ck_assert_uint_eq(pair->stats.writes, 0);
+	free_pair(pair);
+}
+END_TEST
+
+START_TEST(test_a_mirror_that_changes_keeps_its_seed_when_that_is_wanted)
+{
+	struct pair *pair = new_pair(512, true);
+
+	pair->random_seed = FES_RANDOM_SEED_NEVER;
+	ck_assert_int_eq(sync_pair(pair), FES_MIRROR_SYNCED);
+	expect_kept(pair, 512);
+	free_pair(pair);
+}
+END_TEST
+
+START_TEST(test_a_mirror_that_is_in_sync_gets_a_new_seed_only_when_that_is_wanted)
+{
+	struct pair *pair = new_pair(512, false);
+	uint8_t old[512];
+
+	fill_seed(old, sizeof old);
+	ck_assert_int_eq(sync_pair(pair), FES_MIRROR_IN_SYNC);
+	expect_kept(pair, 512);
+	pair->random_seed = FES_RANDOM_SEED_ALWAYS;
+	ck_assert_int_eq(sync_pair(pair), FES_MIRROR_IN_SYNC);
+	expect_minted(pair, old, sizeof old);
+	free_pair(pair);
+}
+END_TEST
+
+START_TEST(test_a_mirror_without_a_seed_gets_one)
+{
+	struct pair *pair = new_pair(-1, _i);
+
+	ck_assert_int_eq(sync_pair(pair), _i ? FES_MIRROR_SYNCED : FES_MIRROR_IN_SYNC);
+	ck_assert_uint_eq(fixture_find(pair->mirror, FES_SEED_PATH).size, FES_SEED_LEN);
+	expect_minted(pair, NULL, 0);
+	ck_assert_int_eq(sync_pair(pair), FES_MIRROR_IN_SYNC);
+	ck_assert_uint_eq(pair->stats.writes, 0);
+	free_pair(pair);
+}
+END_TEST
+
+START_TEST(test_a_seed_that_is_too_short_is_replaced_and_wiped)
+{
+	struct pair *pair = new_pair(31, _i);
+	const uint8_t *old_place = seed_bytes(pair);
+	uint8_t old[31], zeros[512] = {0};
+
+	fill_seed(old, sizeof old);
+	ck_assert_int_eq(sync_pair(pair), _i ? FES_MIRROR_SYNCED : FES_MIRROR_IN_SYNC);
+	expect_minted(pair, old, sizeof old);
+	ck_assert_ptr_ne(seed_bytes(pair), old_place);
+	ck_assert_mem_eq(old_place, zeros, sizeof zeros);
+	free_pair(pair);
+}
+END_TEST
+
+START_TEST(test_an_xbootldr_gets_no_seed)
+{
+	struct pair *pair = new_pair(_i ? 512 : -1, true);
+
+	pair->kind = FES_PARTITION_XBOOTLDR;
+	pair->random_seed = FES_RANDOM_SEED_ALWAYS;
+	ck_assert_int_eq(sync_pair(pair), FES_MIRROR_SYNCED);
+	if (_i)
+		expect_kept(pair, 512);
+	else
+		ck_assert(!fixture_has(pair->mirror, FES_SEED_PATH));
+	free_pair(pair);
+}
+END_TEST
+
+START_TEST(test_a_mirror_is_synced_without_entropy_and_that_is_noted)
+{
+	struct pair *pair = new_pair(_i ? 512 : -1, true);
+
+	fes_set_entropy(pair->context, give_nothing);
+	ck_assert_int_eq(sync_pair(pair), FES_MIRROR_SYNCED);
+	ck_assert_ptr_nonnull(strstr(pair->note, "no entropy yet"));
+	if (_i)
+		expect_kept(pair, 512);
+	else
+		ck_assert(!fixture_has(pair->mirror, FES_SEED_PATH));
+	free_pair(pair);
+}
+END_TEST
+
+/* The last write of a good sync is that of the seed; the one before is another's. */
+static enum fes_mirror_state sync_with_last_write_failing(struct pair *pair)
+{
+	struct pair *good = new_pair(FES_SEED_LEN, true);
+
+	ck_assert_int_eq(sync_pair(good), FES_MIRROR_SYNCED);
+	pair->fault = (struct fault){
+		.ops = TESTDEV_WRITE, .error = -EIO, .nth = good->stats.writes};
+	free_pair(good);
+	return sync_pair(pair);
+}
+
+START_TEST(test_a_mirror_fails_whose_files_are_in_sync_but_not_its_seed)
+{
+	struct pair *pair = new_pair(FES_SEED_LEN, true);
+
+	ck_assert_int_eq(sync_with_last_write_failing(pair), FES_MIRROR_FAILED);
+	ck_assert_uint_eq(pair->fault.n_fired, 1);
+	ck_assert_ptr_nonnull(strstr(pair->message, "in sync, but its random seed"));
+	expect_kept(pair, FES_SEED_LEN);
+	pair->fault = (struct fault){0};
+	ck_assert_int_eq(sync_pair(pair), FES_MIRROR_IN_SYNC);
+	ck_assert_uint_eq(pair->stats.writes, 0);
+	free_pair(pair);
+}
+END_TEST
+
+START_TEST(test_a_mirror_fails_when_the_kernel_refuses)
+{
+	struct pair *pair = new_pair(FES_SEED_LEN, true);
+
+	fes_set_entropy(pair->context, refuse);
+	ck_assert_int_eq(sync_pair(pair), FES_MIRROR_FAILED);
+	ck_assert_ptr_nonnull(strstr(pair->message, strerror(ENOSYS)));
+	expect_kept(pair, FES_SEED_LEN);
+	free_pair(pair);
 }
 END_TEST
 
@@ -332,7 +591,20 @@ int main(void)
 		test_without_entropy_the_old_seed_stays,
 		test_a_kernel_that_refuses_is_told,
 		test_a_device_that_fails_is_told,
-		test_it_is_known_whether_there_is_one,
+		test_it_is_told_that_there_is_none,
+	};
+	const TTest *const synced[] = {
+		test_a_mirror_that_changes_gets_a_new_seed_in_its_place,
+		test_a_mirror_that_changes_keeps_its_seed_when_that_is_wanted,
+		test_a_mirror_that_is_in_sync_gets_a_new_seed_only_when_that_is_wanted,
+		test_a_mirror_fails_whose_files_are_in_sync_but_not_its_seed,
+		test_a_mirror_fails_when_the_kernel_refuses,
+	};
+	const TTest *const synced_both[] = {
+		test_a_mirror_without_a_seed_gets_one,
+		test_a_seed_that_is_too_short_is_replaced_and_wiped,
+		test_an_xbootldr_gets_no_seed,
+		test_a_mirror_is_synced_without_entropy_and_that_is_noted,
 	};
 	Suite *suite;
 	SRunner *runner;
@@ -344,6 +616,8 @@ int main(void)
 	add_case(suite, "making", making, COUNT(making), 1);
 	add_case(suite, "renewing", renewing, COUNT(renewing), FIXTURE_N_TYPES);
 	add_case(suite, "leaving", leaving, COUNT(leaving), 1);
+	add_case(suite, "synced", synced, COUNT(synced), 1);
+	add_case(suite, "synced, both ways", synced_both, COUNT(synced_both), 2);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_ENV);
 	failed = srunner_ntests_failed(runner);

@@ -10,6 +10,9 @@
 enum {
 	SLOT = 32,
 	FREE_COUNT_AT = 488, /* in FSInfo */
+	READ_ONLY = 0x01,
+	SEED_MIN = 32,
+	SEED_MAX = 32768,
 };
 
 void judge_begin(struct judge *judge, const struct fuzz_seed *primary, struct fuzz_seed *mirror,
@@ -35,11 +38,56 @@ void judge_untouched(const struct judge *judge)
 			judge->mirror->old[judge->mirror->mark].offset);
 }
 
+static const uint8_t *short_of(const struct reader_node *node)
+{
+	return node->slots + (size_t)(node->n_slots - 1) * SLOT;
+}
+
+/* ---- the random seed ---- */
+
+static const char seed_path[] = "/loader/random-seed";
+
+static bool is_seed(const struct reader_node *node)
+{
+	return strcasecmp(node->path, seed_path) == 0 && !node->directory;
+}
+
+static bool is_seed_to_write(const struct reader_node *node)
+{
+	return is_seed(node) && !(short_of(node)[11] & READ_ONLY) && node->size <= SEED_MAX;
+}
+
+/* Where it stands: its clusters are written to. */
+static bool is_renewed(const struct reader_node *node)
+{
+	return is_seed_to_write(node) && node->size >= SEED_MIN;
+}
+
+static bool primary_has_seed(const struct judge *judge)
+{
+	const struct reader_node *p = reader_find(&judge->primary, seed_path);
+
+	return p && is_seed(p);
+}
+
 /* ---- what a sync writes for the mirror alone ---- */
 
 static bool is_origin(const struct reader_node *node)
 {
 	return strcasecmp(node->path, "/loader/esp-sync.was") == 0 && !node->directory;
+}
+
+/* Becomes another file. A seed does where it is too short to be renewed, and is wiped. */
+static bool is_replaced(const struct judge *judge, const struct reader_node *node)
+{
+	return is_origin(node) ||
+		(is_seed_to_write(node) && node->size < SEED_MIN && primary_has_seed(judge));
+}
+
+static bool is_made(const struct judge *judge, const struct reader_node *node)
+{
+	return is_origin(node) ||
+		(is_seed(node) && node->size == SEED_MIN && primary_has_seed(judge));
 }
 
 /* ---- what was written ---- */
@@ -86,12 +134,14 @@ static void judge_root_write(const struct judge *judge, const struct fuzz_old_se
 			fuzz_fail("a label was changed at %" PRIu64, old->offset + i);
 }
 
-static bool is_foreign_cluster(const struct reader *before, uint32_t cluster)
+static bool is_foreign_cluster(const struct judge *judge, uint32_t cluster)
 {
+	const struct reader *before = &judge->before;
+
 	for (size_t i = 0; i < before->n_nodes; i++) {
 		const struct reader_node *node = &before->nodes[i];
 
-		if (node->role != READER_FOREIGN || is_origin(node))
+		if (node->role != READER_FOREIGN || is_renewed(node) || is_replaced(judge, node))
 			continue;
 		for (uint32_t j = 0; j < node->n_chain; j++)
 			if (node->chain[j] == cluster)
@@ -114,7 +164,7 @@ static void judge_write(const struct judge *judge, const struct fuzz_old_sector 
 		judge_root_write(judge, old);
 	} else if (cluster >= before->n_clusters + 2) {
 		fuzz_fail("written behind the last cluster");
-	} else if (is_foreign_cluster(before, cluster)) {
+	} else if (is_foreign_cluster(judge, cluster)) {
 		fuzz_fail("cluster %" PRIu32 " is foreign and was written to", cluster);
 	}
 }
@@ -128,11 +178,6 @@ static void judge_writes(const struct judge *judge)
 }
 
 /* ---- entries ---- */
-
-static const uint8_t *short_of(const struct reader_node *node)
-{
-	return node->slots + (size_t)(node->n_slots - 1) * SLOT;
-}
 
 /* Attributes, creation and modification; the access date is nobody's. */
 static bool same_meta(const struct reader_node *a, const struct reader_node *b)
@@ -234,7 +279,7 @@ static void judge_origin(const struct judge *judge, const struct reader *now,
 
 	if (node->role == READER_PARENT || reader_find(from, node->path))
 		return;
-	if (is_origin(node))
+	if (is_made(judge, node))
 		return;
 	if (!node->directory || !holds_foreign(now, node))
 		fuzz_fail("%s: where does it come from?", node->path);
@@ -247,7 +292,7 @@ static void judge_entries(const struct judge *judge, const struct reader *now)
 			judge_managed(judge, now, &judge->primary.nodes[i]);
 	for (size_t i = 0; i < judge->before.n_nodes; i++)
 		if (judge->before.nodes[i].role == READER_FOREIGN &&
-			!is_origin(&judge->before.nodes[i]))
+			!is_replaced(judge, &judge->before.nodes[i]))
 			judge_foreign(now, &judge->before.nodes[i]);
 	for (size_t i = 0; i < now->n_nodes; i++)
 		judge_origin(judge, now, &now->nodes[i]);
