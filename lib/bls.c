@@ -15,8 +15,8 @@
 /*
  * Lines are split and trimmed as systemd-boot does it (systemd, src/boot/efi-string.c,
  * line_get_key_value()): it drops quotes around a value, takes CR for the end of a line and has '#'
- * behind blanks for a comment. Keys are taken in any case, more than it does: a file too many that is
- * kept is better than one too few. It stops at a NUL, where bootctl goes on with a new line.
+ * behind blanks for a comment. Keys are taken in any case, more than it does: a file too many that
+ * is kept is better than one too few. It stops at a NUL, where bootctl goes on with a new line.
  */
 
 struct text {
@@ -123,8 +123,8 @@ static bool is_separator(char c)
 }
 
 /*
- * Length in bytes of the UTF-8 character at @text, 0 if it is none. Surrogates, which a name on a FAT
- * volume can hold one by one, count as characters of three bytes (see struct fat_entry).
+ * Length in bytes of the UTF-8 character at @text, 0 if it is none. Surrogates, which a name on a
+ * FAT volume can hold one by one, count as characters of three bytes (see struct fat_entry).
  */
 static size_t measure_character(struct text text)
 {
@@ -145,7 +145,7 @@ static size_t measure_character(struct text text)
 	return n;
 }
 
-/* Microsoft FAT Specification 1.03, "Long File Names": these are in no long name, nor are controls. */
+/* Microsoft FAT Specification 1.03, "Long File Names": no long name has these, nor controls. */
 static bool is_forbidden(char c)
 {
 	return (uint8_t)c < 0x20 || strchr("\"*:<>?|", c);
@@ -247,7 +247,8 @@ static int read_parts(struct text value, struct fes_bls_line *line)
 		return -ENOMEM;
 	at = (char *)(parts + n_words);
 	for (struct text rest = trim(value); rest.len > 0; n++) {
-		size_t len = measure_word(rest), written = normalise((struct text){rest.start, len}, at);
+		size_t len = measure_word(rest);
+		size_t written = normalise((struct text){rest.start, len}, at);
 
 		if (written == 0) {
 			free(parts);

@@ -57,8 +57,8 @@ static bool begins_with(struct span span, const char *text)
 }
 
 /*
- * A line of an SBAT table, "shim,4,UEFI shim,shim,1,https://..." (shim, SBAT.md), not one of the list of
- * what is revoked, "shim,2", which other programs carry along.
+ * A line of an SBAT table, "shim,4,UEFI shim,shim,1,https://..." (shim, SBAT.md), not one of the
+ * list of what is revoked, "shim,2", which other programs carry along.
  */
 static bool has_shim_component(struct span program)
 {

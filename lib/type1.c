@@ -34,13 +34,14 @@ struct reader {
 
 static int parse_file(struct reader *reader, const struct fat_entry *entry, struct fes_type1 *type1)
 {
+	struct fat_volume *fat = reader->volume->fat;
 	size_t room = ((size_t)entry->size / 4096 + 1) * 4096; /* whole sectors of any size */
 	struct fat_file *file;
 	char *text;
 	int64_t n;
 	int r;
 
-	r = fat_file_open(reader->volume->fat, entry->first_cluster, entry->size, type1->path, &file);
+	r = fat_file_open(fat, entry->first_cluster, entry->size, type1->path, &file);
 	if (r < 0)
 		return r;
 	text = blkdev_buffer_new(room);
@@ -137,6 +138,7 @@ static int compare_paths(const void *a, const void *b)
 int fes_type1s_read(struct fes_volume *volume, struct fes_type1s *ret)
 {
 	struct reader reader = {.volume = volume};
+	struct fes_type1s *entries = &reader.entries;
 	uint32_t first_cluster;
 	int r = find_dir(&reader, &first_cluster);
 
@@ -144,12 +146,12 @@ int fes_type1s_read(struct fes_volume *volume, struct fes_type1s *ret)
 		r = read_dir(&reader, first_cluster);
 	free(reader.dir_path);
 	if (r < 0) {
-		fes_type1s_done(&reader.entries);
+		fes_type1s_done(entries);
 		return r;
 	}
-	if (reader.entries.n > 1)
-		qsort(reader.entries.list, reader.entries.n, sizeof *reader.entries.list, compare_paths);
-	*ret = reader.entries;
+	if (entries->n > 1)
+		qsort(entries->list, entries->n, sizeof *entries->list, compare_paths);
+	*ret = *entries;
 	return 0;
 }
 

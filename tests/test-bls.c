@@ -401,7 +401,8 @@ static void expect_path(const char *path)
 START_TEST(test_any_bytes_give_paths_or_none)
 {
 	static const char *const pieces[] = {"linux", "initrd", "extra", " ", "\t", "\n", "\r", "/",
-		"\\", ".", "..", "a", "\"", "'", "#", "\xc3", "\xa4", "\xf0", "\xe0\x80", "uki-url", ":"};
+		"\\", ".", "..", "a", "\"", "'", "#", "\xc3", "\xa4", "\xf0", "\xe0\x80", "uki-url",
+		":"};
 	uint32_t state = 1;
 
 	for (int i = 0; i < 20000; i++) {

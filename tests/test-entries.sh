@@ -18,18 +18,21 @@ SYSTEMD_BOOT='MZ #### LoaderInfo: systemd-boot 252.39 ####'
 
 # ---- volumes ----
 
-# unpack DIR: files and directories, as stdin says: PATH/ or PATH|TEXT, where printf(1) reads TEXT, or
-# PATH|=BYTES@SEED.
+# unpack DIR: files and directories, as stdin says: PATH/ or PATH|TEXT, where printf(1) reads TEXT,
+# or PATH|=BYTES@SEED.
 unpack()
 {
-	local path text
+	local path text size
 
 	mkdir -p "$1"
 	while IFS='|' read -r path text; do
 		[[ $path != */ ]] || { mkdir -p "$1$path"; continue; }
 		mkdir -p "$1${path%/*}"
 		case $text in
-		=*) SCRATCH=$TOP write_bytes "$1$path" "$(sed 's/^=//; s/@.*//' <<<"$text")" "${text#*@}" ;;
+		=*)
+			size=${text%@*}
+			SCRATCH=$TOP write_bytes "$1$path" "${size#=}" "${text#*@}"
+			;;
 		*) printf %b "$text" >"$1$path" ;;
 		esac
 	done
@@ -103,7 +106,7 @@ clusters_of()
 # What is foreign on m.img, as a regular expression for paths without leading slash.
 STAYS='^$'
 
-# settled OPTION...: m.img is sound, what is foreign was not touched, and there is nothing left to do.
+# settled OPTION...: m.img is sound, what is foreign was not touched, and nothing is left to do.
 settled()
 {
 	judge_sound m.img
@@ -224,7 +227,7 @@ test_every_key_that_names_files_counts()
 		/loader/entries/a.conf|linux /a/linux\ninitrd /a/1\ninitrd /a/2\ndevicetree /a/dt\n
 		/loader/entries/b.conf|uki /b/uki.efi\nextra /b/1.cred /b/2.cred\nextra /b/3.cred\n
 		/loader/entries/c.conf|efi /c/shell.efi\ndevicetree-overlay /c/o1 /c/o2\n
-		/loader/entries/d.conf|uki-url https://x/d/uki.efi\noptions initrd=/d/no\ntitle /d/no\n
+		/loader/entries/d.conf|uki-url https://x/uki.efi\noptions initrd=/d/no\ntitle /d/no\n
 		/a/linux|1
 		/a/1|2
 		/a/2|3
@@ -498,7 +501,8 @@ put_pair()
 {
 	local xbootldr=bc13c2ff-59e6-4262-a352-b275fd6f7172
 
-	make_gpt "$1" "start=2048, size=6144, type=$ESP_TYPE" "start=8192, size=6144, type=$xbootldr"
+	make_gpt "$1" "start=2048, size=6144, type=$ESP_TYPE" \
+		"start=8192, size=6144, type=$xbootldr"
 	make_fat "$1" ABCD0001 ESP $MIB $((3 * MIB))
 	make_fat "$1" ABCD0002 XBOOTLDR $((4 * MIB)) $((3 * MIB))
 }
