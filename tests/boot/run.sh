@@ -91,7 +91,8 @@ boot_disks()
 
 	begin_machine
 	start_firmware "$SCRATCH/$variables"
-	MACHINE+=(-fw_cfg "name=opt/fatespsync/task,string=say_how_it_was_started $task")
+	MACHINE+=(-fw_cfg "name=opt/fatespsync/task,string=say_how_it_was_started $task"
+		-device virtio-rng-pci) # without, there is no entropy so early
 	for disk; do
 		add_boot_disk "$disk" $# $((n++))
 	done
@@ -205,6 +206,28 @@ both_have_the_same_contents()
 	diff -r "$SCRATCH/primary" "$SCRATCH/mirror"
 }
 
+# seed_of NAME: as text.
+seed_of()
+{
+	mtype -i "$SCRATCH/$1.disk@@1M" ::/loader/random-seed | xxd -p -c 64
+}
+
+each_has_a_seed_of_its_own()
+{
+	local primary mirror
+
+	primary=$(seed_of primary)
+	mirror=$(seed_of mirror)
+	((${#primary} == 64 && ${#mirror} == 64)) || fail "not of 32 bytes: $primary $mirror"
+	[[ $primary != "$mirror" ]] || fail "one seed for both"
+}
+
+# the_mirror_has_another_seed_than SEED: nobody but the sync could change it.
+the_mirror_has_another_seed_than()
+{
+	[[ $(seed_of mirror) != "$1" ]] || fail "it is the same"
+}
+
 # the_mirror_boots DISK VERSION
 the_mirror_boots()
 {
@@ -220,10 +243,15 @@ nothing_is_counted_any_more()
 
 both_disks()
 {
+	local seed
+
+	seed=$(seed_of mirror || :)
 	boot_disks both what_was_blessed_is_synced variables-both primary mirror
 	judge the_system_was_started_from_the_primary
 	judge both_have_the_same_entries
 	judge both_have_the_same_contents
+	judge each_has_a_seed_of_its_own
+	judge the_mirror_has_another_seed_than "$seed"
 	cp --sparse=always "$SCRATCH/mirror.disk" "$SCRATCH/blessed.disk"
 	boot_alone blessed
 	await_boots
@@ -234,7 +262,7 @@ both_disks()
 find_machine
 need_firmware
 need_loader
-need_tools sfdisk objcopy mdir
+need_tools sfdisk objcopy mdir xxd
 use_memory 1500
 need_space 1500
 make_scratch
