@@ -310,12 +310,13 @@ START_TEST(test_what_comes_first_is_committed_before_all_else)
 }
 END_TEST
 
-START_TEST(test_a_new_one_comes_last)
+START_TEST(test_a_new_one_comes_first_or_last_where_the_directory_stays)
 {
 	MAKE(common, common);
 	prepare_with(both, COUNT(both));
-	ck_assert_int_eq(fes_transaction_commit_payload(transaction), 0);
-	ck_assert(!fixture_has(mirror.f, FES_ORIGIN_PATH));
+	ck_assert_int_eq(fes_transaction_commit_payload(transaction), 1);
+	expect_bytes(FES_ORIGIN_PATH, origin, sizeof origin);
+	ck_assert(!fixture_has(mirror.f, FES_SEED_PATH));
 	finish();
 	expect_both();
 }
@@ -488,7 +489,7 @@ int main(void)
 		test_a_change_below_does_not_lose_them,
 		test_a_mixed_loader_directory_gets_them_in_place,
 		test_what_comes_first_is_committed_before_all_else,
-		test_a_new_one_comes_last,
+		test_a_new_one_comes_first_or_last_where_the_directory_stays,
 		test_no_directory_is_made_for_them,
 		test_no_directory_stays_for_them,
 		test_a_directory_that_stays_for_them_keeps_them,
