@@ -20,9 +20,9 @@ struct fes_own_file {
 	const uint8_t *bytes; /* its new contents; borrowed until the transaction is freed */
 	uint32_t len;         /* more than 0 */
 	/*
-	 * Where the mirror has such a file, it gets its contents in the very first commit, before anything
-	 * else changes. Else it comes with the new version of /loader, or last of all where that stays.
-	 * Where there is no room for it, an old one goes in the first commit.
+	 * It gets its contents in the very first commit, before anything else changes; one that is new
+	 * comes with the new version of /loader where there will be one. Others come with that or last of
+	 * all. Where there is no room for it, an old one goes in the first commit.
 	 */
 	bool first;
 };
