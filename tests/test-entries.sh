@@ -1028,7 +1028,6 @@ test_another_loader_on_a_mirror_stays_unless_forced()
 	out_has '/EFI/BOOT/BOOTX64\.EFI'
 	STAYS='^$'
 	synced --force
-	no_err
 	equal
 }
 
@@ -1092,7 +1091,6 @@ test_another_boot_secret_stays_unless_forced()
 	EOF
 	STAYS='^$'
 	synced --force
-	no_err
 	equal
 }
 
