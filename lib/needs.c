@@ -68,19 +68,32 @@ static int need_file(const struct finder *finder, const char *path)
 	struct fes_needs *needs = finder->needs;
 	int r;
 
-	if (is_off_limits(path) || (finder->mirror && fes_path_within(path, "/EFI")) ||
-		fes_managed_role(finder->managed, path) == FES_MANAGED)
+	if (is_off_limits(path) || fes_managed_role(finder->managed, path) == FES_MANAGED)
 		return 0;
 	r = fes_paths_add(&needs->files, path);
 	return r < 0 ? r : fes_paths_add_above(&needs->perhaps, path);
 }
 
+/* An EFI program may be another vendor's boot loader; a kernel in /EFI is that of the entry. */
+static bool may_be_theirs(const struct finder *finder, const struct fes_bls_line *line,
+	const char *path)
+{
+	const char *above = strcmp(line->key, "efi") == 0 ? "/EFI" : "/EFI/BOOT";
+
+	return finder->mirror && fes_path_within(path, above);
+}
+
+static int need_path(const struct finder *finder, const struct fes_bls_line *line, const char *path)
+{
+	return may_be_theirs(finder, line, path) ? 0 : need_file(finder, path);
+}
+
 static int need_line(const struct finder *finder, const struct fes_bls_line *line)
 {
-	int r = line->whole ? need_file(finder, line->whole) : 0;
+	int r = line->whole ? need_path(finder, line, line->whole) : 0;
 
 	for (size_t i = 0; r == 0 && i < line->n_parts; i++)
-		r = need_file(finder, line->parts[i]);
+		r = need_path(finder, line, line->parts[i]);
 	return r;
 }
 
@@ -362,7 +375,7 @@ static int keep_mixin(const struct finder *finder, const struct fes_needs *prima
 
 static bool is_needed(const struct finder *finder, const char *path)
 {
-	return !is_off_limits(path) && !fes_path_within(path, "/EFI") &&
+	return !is_off_limits(path) && !fes_path_within(path, "/EFI/BOOT") &&
 		fes_managed_role(finder->managed, path) != FES_MANAGED;
 }
 

@@ -354,6 +354,23 @@ test_files_in_a_directory_of_efi_go_along()
 	EOF
 }
 
+test_old_kernels_in_a_directory_of_efi_go_with_their_entries()
+{
+	volume p.img <<-'EOF'
+		/loader/entries/a-1.conf|linux /EFI/arch/vmlinuz-1\n
+		/EFI/arch/vmlinuz-1|=30000@1
+	EOF
+	volume m.img </dev/null
+	synced
+	without p.img /loader/entries/a-1.conf /EFI/arch/vmlinuz-1
+	with p.img <<-'EOF'
+		/loader/entries/a-2.conf|linux /EFI/arch/vmlinuz-2\n
+		/EFI/arch/vmlinuz-2|=30000@2
+	EOF
+	synced
+	equal
+}
+
 # ---- what does not go along ----
 
 test_what_nobody_refers_to_is_not_copied()
