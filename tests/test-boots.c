@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "lib/boots.h"
+#include "tests/faults-wrap.h"
 #include "tests/fixture.h"
 #include "tests/testdev.h"
 
@@ -29,6 +30,8 @@ struct side {
 	struct fes_volume *volume;
 	struct fes_notes notes;
 	uint32_t lost_clusters;
+	struct blkdev *memory; /* below the device that may fail */
+	struct fault fault;
 };
 
 struct test {
@@ -42,7 +45,8 @@ static void open_side(struct test *t, struct side *side, struct fixture *fixture
 	struct blkdev *dev;
 
 	side->fixture = fixture;
-	ck_assert_int_eq(memdev_wrap(fixture->bytes, fixture->size, 512, &dev), 0);
+	ck_assert_int_eq(memdev_wrap(fixture->bytes, fixture->size, 512, &side->memory), 0);
+	ck_assert_int_eq(faultdev_new(side->memory, &side->fault, &dev), 0);
 	ck_assert_int_eq(fes_volume_adopt(t->context, dev, "volume", &side->volume, NULL), 0);
 }
 
@@ -61,6 +65,7 @@ static struct test *new_test(struct fixture *esp)
 static void close_side(struct side *side)
 {
 	fes_volume_close(side->volume);
+	blkdev_close(side->memory);
 	fixture_free(side->fixture);
 	fes_notes_done(&side->notes);
 }
@@ -632,6 +637,67 @@ START_TEST(test_what_was_told_before_is_not_told_again)
 }
 END_TEST
 
+/* ---- failures ---- */
+
+/* All of it, of a disk that there is much to say about. */
+static int judge_all(struct test *t)
+{
+	struct fes_boots_volume esp = judged(&t->esp);
+	struct fes_loaders found = {0};
+	int r = fes_boots_judge(&esp, NULL, &t->lacking);
+
+	if (r == 0)
+		r = fes_loaders_read(t->esp.volume, &found);
+	if (r == 0)
+		r = fes_loaders_compare(&found, t->esp.volume, NULL, &t->esp.notes);
+	fes_loaders_done(&found);
+	return r;
+}
+
+static void forget(struct test *t)
+{
+	free(t->lacking);
+	t->lacking = NULL;
+	fes_notes_done(&t->esp.notes);
+}
+
+START_TEST(test_without_memory_nothing_is_said_and_nothing_is_lost)
+{
+	struct test *t = new_entries("linux /token/linux\ninitrd /token/ucode /gone\n",
+		"linux /token/linux\n");
+	uint64_t nth = 1;
+	int r;
+
+	do {
+		wrap_fault = (struct wrap_fault){.calls = WRAP_MEMORY, .nth = nth++};
+		r = judge_all(t);
+		wrap_fault.calls = 0;
+		ck_assert_int_eq(r, wrap_fault.n_fired > 0 ? -ENOMEM : 0);
+		ck_assert(r == 0 || !t->lacking || !*t->lacking);
+		forget(t);
+	} while (r < 0);
+	ck_assert_uint_gt(nth, 20);
+	free_test(t);
+}
+END_TEST
+
+START_TEST(test_what_cannot_be_read_is_an_error)
+{
+	struct test *t = new_entries("linux /token/linux\n", NULL);
+	uint64_t nth = 1;
+	int r;
+
+	do {
+		t->esp.fault = (struct fault){.ops = TESTDEV_READ, .error = -EIO, .nth = nth++};
+		r = judge_all(t);
+		ck_assert_int_eq(r, t->esp.fault.n_fired > 0 ? -EIO : 0);
+		forget(t);
+	} while (r < 0);
+	ck_assert_uint_gt(nth, 5);
+	free_test(t);
+}
+END_TEST
+
 int main(void)
 {
 	TCase *tc = tcase_create("boots");
@@ -667,6 +733,8 @@ int main(void)
 		COUNT(loaders));
 	tcase_add_test(tc, test_each_machine_is_told_of_by_itself);
 	tcase_add_test(tc, test_what_was_told_before_is_not_told_again);
+	tcase_add_test(tc, test_without_memory_nothing_is_said_and_nothing_is_lost);
+	tcase_add_test(tc, test_what_cannot_be_read_is_an_error);
 	suite_add_tcase(suite, tc);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_ENV);
