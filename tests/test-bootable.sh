@@ -4,7 +4,7 @@
 # Whether a machine could boot from the primary and from each mirror, and what else may keep it from
 # that: in "status", text and JSON, and in "add".
 #
-#   test-boots.sh [CASE...]   these; all of them without
+#   test-bootable.sh [CASE...]   these; all of them without
 
 # shellcheck source=tests/disks.sh
 . "${srcdir:-$(dirname "$0")/..}/tests/disks.sh"
