@@ -149,7 +149,7 @@ judge()
 
 	copy_out "$1" after
 	for part in loader EFI/Linux EFI/systemd; do
-		diff -rq --exclude=random-seed "primary/$part" "after/$part"
+		diff -rq --exclude=random-seed --exclude=esp-sync.was "primary/$part" "after/$part"
 	done
 	for part in "before-$1" after; do
 		find "$part/EFI/Linux" "$part/EFI/systemd" -delete 2>/dev/null || true

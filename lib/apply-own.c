@@ -7,14 +7,6 @@
 
 #include "lib/apply-own.h"
 
-static const struct fes_node *find_child(const struct fes_node *dir, const char *path)
-{
-	for (size_t i = 0; i < dir->n_children; i++)
-		if (fat_name_equal(dir->children[i]->path, path))
-			return dir->children[i];
-	return NULL;
-}
-
 static uint32_t make_slots(struct fes_own_item *own)
 {
 	if (!own->m)
@@ -26,14 +18,14 @@ static uint32_t make_slots(struct fes_own_item *own)
 
 /* A directory of that name is left alone, and there is no such file then. */
 static int make_item(struct fes_own_items *items, const struct fes_own_file *file,
-	struct fes_volume *mirror)
+	const struct fes_tree *mirror)
 {
 	struct fes_own_item *own = &items->list[items->n];
 
 	*own = (struct fes_own_item){
 		.file = file,
-		.m = items->dir ? find_child(items->dir, file->path) : NULL,
-		.source = fes_source_of_bytes(mirror, file->path, file->bytes, file->len),
+		.m = fes_own_find(mirror, file->path),
+		.source = fes_source_of_bytes(mirror->volume, file->path, file->bytes, file->len),
 	};
 	if (own->m && own->m->directory)
 		return 0;
@@ -61,16 +53,17 @@ int fes_own_items_make(const struct fes_apply *apply, struct fat_txn *txn, bool 
 	struct fes_own_items *ret)
 {
 	const struct fes_tree *mirror = apply->plan->comparison->mirror;
-	const struct fes_node *dir = find_child(mirror->root, FES_OWN_DIR);
 	int r = 0;
 
 	assert(apply->n_own <= FES_OWN_MAX);
-	*ret = (struct fes_own_items){.txn = txn, .left_out = left_out};
-	if (dir && fes_own_belong_in(dir))
-		ret->dir = dir;
-	ret->dir_stays = ret->dir && !is_renewed(apply->plan, dir);
+	*ret = (struct fes_own_items){
+		.txn = txn,
+		.dir = fes_own_find_dir(mirror),
+		.left_out = left_out,
+	};
+	ret->dir_stays = ret->dir && !is_renewed(apply->plan, ret->dir);
 	for (size_t i = 0; r == 0 && i < apply->n_own; i++)
-		r = make_item(ret, &apply->own[i], mirror->volume);
+		r = make_item(ret, &apply->own[i], mirror);
 	return r;
 }
 

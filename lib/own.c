@@ -11,6 +11,26 @@ bool fes_own_belong_in(const struct fes_node *node)
 	return node->directory && node->role == FES_MANAGED && fat_name_equal(node->path, FES_OWN_DIR);
 }
 
+const struct fes_node *fes_own_find_dir(const struct fes_tree *tree)
+{
+	const struct fes_node *root = tree->root;
+
+	for (size_t i = 0; i < root->n_children; i++)
+		if (fes_own_belong_in(root->children[i]))
+			return root->children[i];
+	return NULL;
+}
+
+const struct fes_node *fes_own_find(const struct fes_tree *tree, const char *path)
+{
+	const struct fes_node *dir = fes_own_find_dir(tree);
+
+	for (size_t i = 0; dir && i < dir->n_children; i++)
+		if (fat_name_equal(dir->children[i]->path, path))
+			return dir->children[i];
+	return NULL;
+}
+
 /*
  * FAT has local time, in steps of two seconds, from 1980 to 2107. A clock that was never set, as in
  * an initramfs, is earlier.

@@ -30,6 +30,10 @@ struct fes_own_file {
 /* Whether @node is the directory for them, and ours to write to. */
 bool fes_own_belong_in(const struct fes_node *node);
 
+/* That directory, and what stands at the path of an own file, in @tree; NULL if there is none. */
+const struct fes_node *fes_own_find_dir(const struct fes_tree *tree);
+const struct fes_node *fes_own_find(const struct fes_tree *tree, const char *path);
+
 /*
  * The entry set of what is new at @path (ASCII, ours to choose), in local time: long name and short
  * name, which the transaction changes where it is taken. Returns how many slots there are in @slots;

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "lib/needs.h"
+#include "lib/own.h"
 
 /* ---- memory: nodes live in blocks that are freed together ---- */
 
@@ -199,6 +200,13 @@ static int read_entries(struct reader *reader, struct fes_node *dir)
 	return r;
 }
 
+/* What a directory was made equal to says nothing without it: the two go together. */
+static bool keeps_its_directory(const struct fes_node *child)
+{
+	return child->role == FES_FOREIGN &&
+		(child->directory || !fat_name_equal(child->path, FES_ORIGIN_PATH));
+}
+
 /*
  * A foreign file in a managed directory goes into each new version of it. A foreign directory
  * does not: its `..` names the old one. What holds one, at any depth, is edited in place.
@@ -209,7 +217,7 @@ static void note_foreign(struct fes_node *dir)
 	dir->holds_foreign = dir->mixed;
 	for (size_t i = 0; i < dir->n_children; i++) {
 		const struct fes_node *child = dir->children[i];
-		bool foreign = child->role == FES_FOREIGN;
+		bool foreign = keeps_its_directory(child);
 
 		dir->holds_foreign |= foreign || child->holds_foreign;
 		dir->mixed |= child->directory && (foreign || child->mixed);

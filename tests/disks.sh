@@ -363,7 +363,7 @@ look_into()
 	judge_sound "$seen/volume"
 	list_tree "$seen/volume" >"$seen/tree"
 	mcopy -s -Q -n -i "$seen/volume" ::/loader ::/EFI/Linux "$seen"
-	rm "$seen/volume"
+	rm -f "$seen/volume" "$seen/loader/esp-sync.was"
 }
 
 # in_sync IMAGE...: the managed files are those of a.img, as others see them, and the volume is

@@ -15,6 +15,7 @@ export PATH=$PATH:/usr/sbin:/sbin
 
 # The managed directories, as an extended regular expression for relative paths.
 MANAGED='^(loader|efi/linux|efi/systemd)'
+OWN='^loader/esp-sync\.was$' # what a sync writes for a mirror alone
 PRIVATE='^loader/random-seed$|^loader/esp-sync\.was$|^loader/swtpm(/|$)|(^|/)\.#'
 
 # What the trees below hold: path | on an old mirror | on the primary. BYTES@SEED or
@@ -291,7 +292,7 @@ list_mdir()
 			/^ Volume |^ *[0-9]+ files? |^\.\.? +<DIR>|^$/ { next }
 			{ print dir "\t" $0 }' |
 		canonical_roots | grep -Ev '^::/loader/swtpm|^::/loader	.* (random-seed|swtpm) *$' |
-		grep -Ev '	(swtpm .*|.*  \.#.*)$' | sort
+		grep -Ev '	(swtpm .*|esp-sync was .*|.*  \.#.*)$' | sort
 }
 
 # list_attributes IMAGE
@@ -324,9 +325,9 @@ list_foreign()
 {
 	"$FATFILL" "$1" raw |
 		awk -F '\t' -v managed="$(awk_regex "$MANAGED")" \
-			-v private="$(awk_regex "$PRIVATE")" \
+			-v private="$(awk_regex "$PRIVATE")" -v own="$(awk_regex "$OWN")" \
 			'tolower($1) == "loader/random-seed" { sub(/ contents .*/, "") }
-			tolower($1) !~ managed "(/|$)" || $1 ~ private' | sort
+			(tolower($1) !~ managed "(/|$)" || $1 ~ private) && $1 !~ own' | sort
 }
 
 # seed_of IMAGE: its bytes, none where there is no random seed.
@@ -355,7 +356,7 @@ copy_out()
 		sed -E 's/(\td) [0-9]+/\1/' |
 		awk -F '\t' -v private="$(awk_regex "$PRIVATE")" '$1 !~ private' |
 		sort >"$2.times"
-	rm -rf "$2/loader/random-seed" "$2/loader/swtpm"
+	rm -rf "$2/loader/random-seed" "$2/loader/esp-sync.was" "$2/loader/swtpm"
 	find "$2" -name '.#*' -exec rm -rf {} +
 }
 

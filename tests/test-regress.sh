@@ -177,7 +177,7 @@ test_foreign_files_survive_without_their_directory()
 	compare_trees '^EFI/Linux/foo(/deep)?	'
 	[[ $(names "$MIRROR" /EFI/Linux/foo) == '.#private deep keep.dat ' ]] || fail "foo"
 	[[ $(names "$MIRROR" /EFI/Linux/foo/deep) == '.#private ' ]] || fail "foo/deep"
-	[[ $(names "$MIRROR" /loader) == 'random-seed swtpm ' ]] || fail "loader"
+	[[ $(names "$MIRROR" /loader) == 'esp-sync.was random-seed swtpm ' ]] || fail "loader"
 }
 
 # The old entries still need a kernel in a folder that also holds something foreign: the kernel goes
