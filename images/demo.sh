@@ -90,8 +90,8 @@ fill_disk()
 make_primary()
 {
 	make_disk disk1.img 96 32 512 1 1111AAAA PRIMARY
-	make_file tree/EFI/BOOT/BOOTX64.EFI 120 'systemd-boot 257'
-	make_file tree/EFI/systemd/systemd-bootx64.efi 120 'systemd-boot 257'
+	make_file tree/EFI/BOOT/BOOTX64.EFI 120 '#### LoaderInfo: systemd-boot 257 ####'
+	make_file tree/EFI/systemd/systemd-bootx64.efi 120 '#### LoaderInfo: systemd-boot 257 ####'
 	make_file tree/EFI/Linux/debian-6.12.48.efi 14000 'kernel 6.12.48'
 	make_file tree/EFI/Linux/debian-6.12.57+3.efi 15000 'kernel 6.12.57'
 	make_entry 6.12.48 debian-6.12.48.efi
@@ -107,8 +107,8 @@ make_old_mirror()
 {
 	make_disk disk2.img 80 16 2048 2 2222BBBB BACKUP
 	make_file tree/EFI/Microsoft/Boot/bootmgfw.efi 1500 'Windows Boot Manager'
-	make_file tree/EFI/BOOT/BOOTX64.EFI 110 'systemd-boot 256'
-	make_file tree/EFI/systemd/systemd-bootx64.efi 110 'systemd-boot 256'
+	make_file tree/EFI/BOOT/BOOTX64.EFI 110 '#### LoaderInfo: systemd-boot 256 ####'
+	make_file tree/EFI/systemd/systemd-bootx64.efi 110 '#### LoaderInfo: systemd-boot 256 ####'
 	make_file tree/EFI/Linux/debian-6.12.43.efi 13000 'kernel 6.12.43'
 	make_file tree/EFI/Linux/debian-6.12.48+1-2.efi 14000 'kernel 6.12.48'
 	make_entry 6.12.43 debian-6.12.43.efi
@@ -134,6 +134,9 @@ copy_out()
 	mcopy -s -m -n -i "$1@@1M" ::/ "$2"
 }
 
+PARTS=(loader EFI/BOOT EFI/Linux EFI/systemd)
+OWN=(random-seed esp-sync.was) # of each volume
+
 # judge IMAGE MIB
 judge()
 {
@@ -148,16 +151,16 @@ judge()
 	rm -f esp.img fsck.log
 
 	copy_out "$1" after
-	for part in loader EFI/Linux EFI/systemd; do
-		diff -rq --exclude=random-seed --exclude=esp-sync.was "primary/$part" "after/$part"
+	for part in "${PARTS[@]}"; do
+		diff -rq "${OWN[@]/#/--exclude=}" "primary/$part" "after/$part"
 	done
+	! cmp -s primary/loader/random-seed after/loader/random-seed
 	for part in "before-$1" after; do
-		find "$part/EFI/Linux" "$part/EFI/systemd" -delete 2>/dev/null || true
-		find "$part/loader" -mindepth 1 ! -name random-seed -delete 2>/dev/null || true
+		(cd "$part" && rm -rf "${PARTS[@]}")
+		find "$part" -mindepth 1 -type d -empty -delete
 	done
-	[[ -d before-$1/loader ]] || rmdir after/loader
 	diff -rq "before-$1" after
-	echo "$1: mtools: loader, EFI/Linux and EFI/systemd as on disk1.img, the rest as before"
+	echo "$1: mtools: ${PARTS[*]} as on disk1.img, another random seed, the rest as before"
 	rm -rf after
 }
 

@@ -103,7 +103,7 @@ test_the_disks_of_a_machine()
 
 	before b.img c.img
 	run 0 add b.img c.img
-	no_err
+	err_lacks '^fatespsync: a\.img'
 	after b.img c.img
 	idle 0
 
