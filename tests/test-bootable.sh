@@ -284,6 +284,22 @@ test_a_primary_with_an_xbootldr_and_without_mirrors()
 	warnings_are "FAT12: $FIRMWARE"
 }
 
+# Boot loaders read the XBOOTLDR of their disk, whichever ESP of it they are on.
+test_a_second_esp_of_the_disk_shares_its_xbootldr()
+{
+	make_pairs
+	make_gpt c.img "start=2048, size=6144, type=$ESP_TYPE, uuid=$C" \
+		"start=8192, size=6144, type=$XBOOTLDR_TYPE" "start=14336, size=4096, type=$ESP_TYPE"
+	cut_out a.img both $MIB $((6 * MIB))
+	paste_in c.img both $MIB
+	make_fat c.img ABCD0003 ESP $((7 * MIB)) $((2 * MIB))
+	DISKS=(--disk=c.img)
+	run 0 --primary=c.img:1 c.img:3
+	run 0 --primary=c.img:1 status c.img:3
+	[[ $(grep -c '^  boots     yes$' out) == 2 ]] || complain 'one does not boot'
+	out_lacks 'XBOOTLDR of c\.img:3'
+}
+
 # ---- room, firmware ----
 
 test_too_little_room_for_one_more_kernel()
