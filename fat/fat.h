@@ -165,24 +165,25 @@ int64_t fat_file_read(struct fat_file *file, void *buf, size_t len);
 void fat_file_close(struct fat_file *file);
 
 /*
- * Change the contents of a file where they stand: the @head_len bytes of @head come to its beginning in
- * one write of one sector, and when they are durable all else in its @size bytes becomes zero, up to
- * the end of its last cluster. Its directory entry stays as it is. A power cut leaves the old or the
- * new @head_len bytes, and behind the new ones old bytes or zeros. See fat/overwrite.c.
+ * Change the contents of a file where they stand: the @head_len bytes of @head come to its
+ * beginning in one write of one sector, and when they are durable all else in its @size bytes
+ * becomes zero, up to the end of its last cluster. Its directory entry stays as it is. A power cut
+ * leaves the old or the new @head_len bytes, and behind the new ones old bytes or zeros. See
+ * fat/overwrite.c.
  *
- * @vol was checked since it was opened; transactions since then do not matter. @path is used in messages
- * only. After an error of the device @vol must be closed.
+ * @vol was checked since it was opened; transactions since then do not matter. @path is used in
+ * messages only. After an error of the device @vol must be closed.
  *
- * Returns 0, -EINVAL (@head is empty, longer than the file or than a sector of the device), -EUCLEAN
- * (not checked, damage, or the chain ends early: the last is reported), -EIO, -ESTALE, -ENOMEM or a
- * device error.
+ * Returns 0, -EINVAL (@head is empty, longer than the file or than a sector of the device),
+ * -EUCLEAN (not checked, damage, or the chain ends early: the last is reported), -EIO, -ESTALE,
+ * -ENOMEM or a device error.
  */
-int fat_file_overwrite(struct fat_volume *vol, uint32_t first_cluster, uint32_t size, const char *path,
-	const void *head, size_t head_len);
+int fat_file_overwrite(struct fat_volume *vol, uint32_t first_cluster, uint32_t size,
+	const char *path, const void *head, size_t head_len);
 
 /*
- * Make @cluster zero if it is free, and do nothing if it is not: what was in a file that is gone shall
- * not be left on the medium. @path is how messages call it. Errors as above.
+ * Make @cluster zero if it is free, and do nothing if it is not: what was in a file that is gone
+ * shall not be left on the medium. @path is how messages call it. Errors as above.
  */
 int fat_wipe_free(struct fat_volume *vol, uint32_t cluster, const char *path);
 

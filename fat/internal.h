@@ -185,8 +185,8 @@ void fat_report(const struct fat_volume *vol, const char *format, ...)
 int fat_recheck_device(const struct fat_volume *vol);
 
 /*
- * If @r is what transfers return on a device that was pulled out, find out whether it was, and report
- * that. Returns @r.
+ * If @r is what transfers return on a device that was pulled out, find out whether it was, and
+ * report that. Returns @r.
  */
 int fat_blame_device(const struct fat_volume *vol, int r);
 
@@ -196,9 +196,9 @@ int fat_blame_device(const struct fat_volume *vol, int r);
 int fat_barrier(struct fat_volume *vol);
 
 /*
- * The block around the unit at @offset that the device handles at once, unless it reaches out of the
- * region from @region_start to @region_end (all bytes): written whole, with neighbours as they are,
- * it spares drives with emulated sectors a read-modify-write that a power cut could hurt.
+ * The block around the unit at @offset that the device handles at once, unless it reaches out of
+ * the region from @region_start to @region_end (all bytes): written whole, with neighbours as they
+ * are, it spares drives with emulated sectors a read-modify-write that a power cut could hurt.
  */
 void fat_surrounding_block(const struct fat_volume *vol, uint64_t offset, uint64_t region_start,
 	uint64_t region_end, uint64_t *ret_offset, size_t *ret_len);

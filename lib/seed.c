@@ -102,7 +102,8 @@ static int mint_from(struct fes_volume *volume, const void *old, uint32_t size,
 	int r = fes_seed_mint(volume->context, old, size, ret);
 
 	if (r < 0 && r != -EAGAIN)
-		fes_volume_report(volume, "random seed: the kernel gives no entropy: %s", strerror(-r));
+		fes_volume_report(volume, "random seed: the kernel gives no entropy: %s",
+			strerror(-r));
 	return r;
 }
 
@@ -138,8 +139,8 @@ static int renew(struct fes_volume *volume, const struct fat_entry *entry, const
 		return 0;
 	}
 	if (r == 0)
-		r = fat_file_overwrite(volume->fat, entry->first_cluster, entry->size, FES_SEED_PATH,
-			seed, sizeof seed);
+		r = fat_file_overwrite(volume->fat, entry->first_cluster, entry->size,
+			FES_SEED_PATH, seed, sizeof seed);
 	explicit_bzero(seed, sizeof seed);
 	return r;
 }

@@ -17,28 +17,28 @@ enum {
 void fes_set_entropy(struct fes_context *context, fes_entropy_fn fn);
 
 /*
- * Make a new seed: SHA-256 of fresh bytes from the kernel and of the old seed (@old may be NULL), each
- * with its length in front as bootctl does, so that it is never worse than the old one.
+ * Make a new seed: SHA-256 of fresh bytes from the kernel and of the old seed (@old may be NULL),
+ * each with its length in front as bootctl does, so that it is never worse than the old one.
  *
- * Returns 0, -EAGAIN (the kernel has no entropy yet; not reported), or another errno of getrandom(),
- * not reported either.
+ * Returns 0, -EAGAIN (the kernel has no entropy yet; not reported), or another errno of
+ * getrandom(), not reported either.
  */
 int fes_seed_mint(struct fes_context *context, const void *old, size_t old_len,
 	uint8_t ret[FES_SEED_LEN]);
 
 /*
- * The same with the old seed of @volume in the chain that begins at @first_cluster: @size bytes, not
- * more than FES_SEED_LEN_MAX, 0: none.
+ * The same with the old seed of @volume in the chain that begins at @first_cluster: @size bytes,
+ * not more than FES_SEED_LEN_MAX, 0: none.
  *
- * Returns 0, -EAGAIN (not reported), -ENOMEM (not reported), or an error of getrandom() or of reading,
- * reported.
+ * Returns 0, -EAGAIN (not reported), -ENOMEM (not reported), or an error of getrandom() or of
+ * reading, reported.
  */
 int fes_seed_mint_from(struct fes_volume *volume, uint32_t first_cluster, uint32_t size,
 	uint8_t ret[FES_SEED_LEN]);
 
 /*
- * Renew the seed of @volume where it stands: see fat_file_overwrite(). The entry stays as it is, and
- * so does the length.
+ * Renew the seed of @volume where it stands: see fat_file_overwrite(). The entry stays as it is,
+ * and so does the length.
  *
  * It is left alone if it has the read-only attribute, which systemd-boot honours as well; if it is
  * shorter than FES_SEED_LEN or longer than FES_SEED_LEN_MAX, or no file; and if the kernel has no

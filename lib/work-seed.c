@@ -10,8 +10,9 @@
 #include "lib/work.h"
 
 /*
- * When a mirror gets a random seed. One that can be renewed is renewed where it stands, after all else;
- * where there is none, or one that is too short for that, a new file comes with the transaction.
+ * When a mirror gets a random seed. One that can be renewed is renewed where it stands, after all
+ * else; where there is none, or one that is too short for that, a new file comes with the
+ * transaction.
  */
 
 /* Only the boot loader looks for one, on the ESP. */
@@ -51,12 +52,13 @@ static int add_own(struct fes_work *work, uint8_t *seed)
 /* What stands there is no seed, but goes into it like one. */
 static int make_seed(struct fes_work *work, const struct fes_node *m)
 {
+	uint32_t first_cluster = m ? m->first_cluster : 0, size = m ? m->size : 0;
 	uint8_t *seed = malloc(FES_SEED_LEN);
 	int r;
 
 	if (!seed)
 		return -ENOMEM;
-	r = fes_seed_mint_from(work->mirror->volume, m ? m->first_cluster : 0, m ? m->size : 0, seed);
+	r = fes_seed_mint_from(work->mirror->volume, first_cluster, size, seed);
 	if (r == 0)
 		return add_own(work, seed);
 	free(seed);
@@ -92,13 +94,14 @@ static int renew(struct fes_work *work)
 
 int fes_work_renew_seed(struct fes_work *work, bool changed)
 {
+	bool due = changed || work->run->random_seed == FES_RANDOM_SEED_ALWAYS;
 	int r = 0;
 
 	if (!may_touch_seed(work))
 		return 0;
 	if (work->old_seed > 0)
 		r = fat_wipe_free(work->mirror->volume->fat, work->old_seed, FES_SEED_PATH);
-	if (r == 0 && !work->made_seed && (changed || work->run->random_seed == FES_RANDOM_SEED_ALWAYS))
+	if (r == 0 && due && !work->made_seed)
 		r = renew(work);
 	work->seed_failed = r < 0;
 	work->error = r;
