@@ -474,6 +474,7 @@ START_TEST(test_a_volume_with_damage_is_refused)
 	t->vol->table.next[t->entry.first_cluster] = other.first_cluster;
 	ck_assert_int_eq(fat_check(t->vol, NULL, NULL, &result), 0);
 	ck_assert_uint_gt(result.n_damage, 0);
+	t->entry.size = SECTOR + 1;
 	ck_assert_int_eq(overwrite(t), -EUCLEAN);
 	expect_trace(t, "");
 	free_test(t);

@@ -237,13 +237,16 @@ static void expect_left_alone(struct test *t, const char *note)
 
 START_TEST(test_the_read_only_attribute_is_honoured)
 {
-	expect_left_alone(new_test(_i, 32, "mattrib +r -i x.img ::/loader/random-seed"), "read-only");
+	const char *command = "mattrib +r -i x.img ::/loader/random-seed";
+
+	expect_left_alone(new_test(_i, 32, command), "read-only");
 }
 END_TEST
 
 START_TEST(test_what_no_boot_loader_takes_is_left_alone)
 {
-	const char *dir = "mdel -i x.img ::/loader/random-seed && mmd -i x.img ::/loader/random-seed";
+	const char *dir = "mdel -i x.img ::/loader/random-seed && "
+			  "mmd -i x.img ::/loader/random-seed";
 
 	expect_left_alone(new_test(_i, 31, NULL), "shorter");
 	expect_left_alone(new_test(_i, 0, NULL), "shorter");
@@ -314,6 +317,7 @@ struct pair {
 	struct fes_digester *digester;
 	enum fes_random_seed random_seed;
 	enum fes_partition_kind kind;
+	unsigned flags;
 	struct fault fault; /* of the mirror */
 	char message[1024];
 	char note[1024]; /* the mirror's first one */
@@ -322,12 +326,15 @@ struct pair {
 
 static const char loader_conf[] = "/loader/loader.conf";
 
-/* The primary's seed has 32 bytes, the mirror's @size; the mirror is @old or in sync but for that. */
-static struct pair *new_pair(int size, bool old)
+/*
+ * The seeds of primary and mirror have so many bytes, -1: there is none. The mirror is @old or in
+ * sync but for that.
+ */
+static struct pair *new_pair_of(int primary_size, int size, bool old)
 {
 	const struct fixture_file primary[] = {
 		{.path = loader_conf, .text = "timeout 3"},
-		{.path = FES_SEED_PATH, .size = FES_SEED_LEN, .seed = 1},
+		{.path = FES_SEED_PATH, .size = (uint32_t)primary_size, .seed = 1},
 	};
 	const struct fixture_file mirror[] = {
 		{.path = loader_conf, .text = "timeout 3"},
@@ -337,7 +344,7 @@ static struct pair *new_pair(int size, bool old)
 	struct blkdev *dev;
 
 	ck_assert_ptr_nonnull(pair);
-	pair->primary = fixture_new(1, primary, COUNT(primary));
+	pair->primary = fixture_new(1, primary, primary_size < 0 ? 1 : 2);
 	pair->mirror = fixture_new(0, mirror, size < 0 ? 1 : 2);
 	if (old)
 		fixture_do(pair->mirror, "printf old | mcopy -o -i x.img - ::/loader/loader.conf");
@@ -349,6 +356,11 @@ static struct pair *new_pair(int size, bool old)
 	ck_assert_int_eq(fes_tree_read(pair->volume, &pair->managed, &pair->tree), 0);
 	ck_assert_int_eq(fes_digester_start(pair->tree, &pair->digester), 0);
 	return pair;
+}
+
+static struct pair *new_pair(int size, bool old)
+{
+	return new_pair_of(FES_SEED_LEN, size, old);
 }
 
 static void free_pair(struct pair *pair)
@@ -372,6 +384,7 @@ static enum fes_mirror_state sync_pair(struct pair *pair)
 		.tree = pair->tree,
 		.managed = &pair->managed,
 		.digester = pair->digester,
+		.flags = pair->flags,
 		.random_seed = pair->random_seed,
 	};
 	struct blkdev *below, *dev;
@@ -511,6 +524,59 @@ START_TEST(test_an_xbootldr_gets_no_seed)
 }
 END_TEST
 
+START_TEST(test_what_the_primary_has_not_is_made_only_when_that_is_wanted)
+{
+	struct pair *pair = new_pair_of(-1, -1, true);
+
+	ck_assert_int_eq(sync_pair(pair), FES_MIRROR_SYNCED);
+	ck_assert(!fixture_has(pair->mirror, FES_SEED_PATH));
+	pair->random_seed = FES_RANDOM_SEED_ALWAYS;
+	ck_assert_int_eq(sync_pair(pair), FES_MIRROR_IN_SYNC);
+	expect_minted(pair, NULL, 0);
+	free_pair(pair);
+}
+END_TEST
+
+START_TEST(test_what_is_excluded_gets_no_seed)
+{
+	struct pair *pair = new_pair(_i ? 512 : -1, true);
+
+	ck_assert_int_eq(fes_managed_exclude(&pair->managed, "/LOADER/random-seed"), 0);
+	pair->random_seed = FES_RANDOM_SEED_ALWAYS;
+	ck_assert_int_eq(sync_pair(pair), FES_MIRROR_SYNCED);
+	if (_i)
+		expect_kept(pair, 512);
+	else
+		ck_assert(!fixture_has(pair->mirror, FES_SEED_PATH));
+	free_pair(pair);
+}
+END_TEST
+
+START_TEST(test_a_dry_run_writes_no_seed)
+{
+	struct pair *pair = new_pair(_i ? 512 : -1, false);
+
+	pair->flags = FES_SYNC_DRY_RUN;
+	pair->random_seed = FES_RANDOM_SEED_ALWAYS;
+	ck_assert_int_eq(sync_pair(pair), FES_MIRROR_IN_SYNC);
+	ck_assert_uint_eq(pair->stats.writes, 0);
+	ck_assert_str_eq(pair->note, "");
+	free_pair(pair);
+}
+END_TEST
+
+/* It could be written again by then. */
+START_TEST(test_a_sync_that_fails_leaves_the_seed)
+{
+	struct pair *pair = new_pair(512, true);
+
+	pair->fault = (struct fault){.ops = TESTDEV_RECHECK, .error = -ESTALE, .nth = 1};
+	ck_assert_int_eq(sync_pair(pair), FES_MIRROR_REFUSED);
+	ck_assert_uint_eq(pair->stats.writes, 0);
+	free_pair(pair);
+}
+END_TEST
+
 START_TEST(test_a_mirror_is_synced_without_entropy_and_that_is_noted)
 {
 	struct pair *pair = new_pair(_i ? 512 : -1, true);
@@ -599,11 +665,15 @@ int main(void)
 		test_a_mirror_that_is_in_sync_gets_a_new_seed_only_when_that_is_wanted,
 		test_a_mirror_fails_whose_files_are_in_sync_but_not_its_seed,
 		test_a_mirror_fails_when_the_kernel_refuses,
+		test_a_sync_that_fails_leaves_the_seed,
+		test_what_the_primary_has_not_is_made_only_when_that_is_wanted,
 	};
 	const TTest *const synced_both[] = {
 		test_a_mirror_without_a_seed_gets_one,
 		test_a_seed_that_is_too_short_is_replaced_and_wiped,
 		test_an_xbootldr_gets_no_seed,
+		test_what_is_excluded_gets_no_seed,
+		test_a_dry_run_writes_no_seed,
 		test_a_mirror_is_synced_without_entropy_and_that_is_noted,
 	};
 	Suite *suite;
