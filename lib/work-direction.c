@@ -99,7 +99,6 @@ static int require_nothing_lost(const struct fes_work *work, const struct fes_or
 	return r;
 }
 
-/* A primary that has trouble with a file that is not copied is one all the same. */
 int fes_work_require_direction(struct fes_work *work)
 {
 	struct fes_origin primary = {0};
@@ -110,8 +109,10 @@ int fes_work_require_direction(struct fes_work *work)
 	work->tree->needs->origin = (struct fes_origin){0};
 	if (work->plan->n_changes == 0)
 		return 0;
-	r = fes_origin_read(work->run->primary, &primary);
-	if (r != -ENOMEM)
+	r = fes_own_find(work->run->tree, FES_ORIGIN_PATH)
+		? fes_origin_read(work->run->primary, &primary)
+		: 0;
+	if (r == 0)
 		r = require_nothing_lost(work, &primary);
 	fes_origin_done(&primary);
 	return r;
@@ -119,19 +120,12 @@ int fes_work_require_direction(struct fes_work *work)
 
 /* ---- what is remembered ---- */
 
-/* Whether there is a directory for it: see lib/apply-own.c. */
+/* Whether there will be a directory for it. One with nothing but what is the primary's goes with that. */
 static bool has_place(const struct fes_comparison *c)
 {
-	const struct fes_tree *trees[] = {c->primary, c->mirror};
+	const struct fes_node *dir = fes_own_find_dir(c->mirror);
 
-	for (size_t i = 0; i < 2; i++)
-		for (size_t j = 0; j < trees[i]->root->n_children; j++) {
-			const struct fes_node *node = trees[i]->root->children[j];
-
-			if (fes_own_belong_in(node) && (i == 0 || node->holds_foreign))
-				return true;
-		}
-	return false;
+	return fes_own_find_dir(c->primary) || (dir && dir->holds_foreign);
 }
 
 int fes_work_add_origin(struct fes_work *work)

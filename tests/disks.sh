@@ -363,7 +363,8 @@ look_into()
 	judge_sound "$seen/volume"
 	list_tree "$seen/volume" >"$seen/tree"
 	mcopy -s -Q -n -i "$seen/volume" ::/loader ::/EFI/Linux "$seen"
-	rm -f "$seen/volume" "$seen/loader/esp-sync.was"
+	rm "$seen/volume"
+	find "$seen" \( -name random-seed -o -name esp-sync.was -o -name '.#*' \) -delete
 }
 
 # in_sync IMAGE...: the managed files are those of a.img, as others see them, and the volume is

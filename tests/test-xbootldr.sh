@@ -122,6 +122,23 @@ test_both_volumes_are_synced_and_reported()
 		'.mirrors[0].xbootldr.volume.volume == "b.img:2"'
 }
 
+test_one_that_changed_by_itself_stops_that_disk()
+{
+	make_pairs
+	run 0 --primary=a.img b.img c.img
+	kernel b.img 2 mine
+	kernel a.img 2 newer
+	on 1 put_text a.img /loader/loader.conf 'timeout 30'
+	run 4 --primary=a.img b.img c.img
+	err_has '^fatespsync: b\.img:2: has changed by itself since it was synced from a\.img:2: .*mine.*--primary=b\.img\)' \
+		'^fatespsync: b\.img: nothing was written to it, because the XBOOTLDR of its disk'
+	out_has '^b\.img: refused$' '^b\.img:2 \(XBOOTLDR of b\.img\): refused$'
+	pair_in_sync c.img
+	has_kernel b.img 2 mine
+	run 0 --primary=b.img a.img --force
+	pair_in_sync b.img
+}
+
 test_a_dry_run_shows_both()
 {
 	make_pairs
