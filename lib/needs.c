@@ -120,10 +120,9 @@ static int each_in(const struct finder *finder, const char *path,
 
 	if (r == -ENOENT || r == -ENOTDIR)
 		return 0;
-	if (r == 0 && !(entry.attributes & FAT_ATTR_DIRECTORY))
-		return 0;
-	if (r == 0)
-		r = fat_dir_open(finder->volume->fat, entry.first_cluster, path, &dir);
+	if (r < 0 || !(entry.attributes & FAT_ATTR_DIRECTORY))
+		return r;
+	r = fat_dir_open(finder->volume->fat, entry.first_cluster, path, &dir);
 	if (r < 0)
 		return r;
 	while (r == 0 && fat_dir_next(dir, &entry) > 0)

@@ -61,11 +61,11 @@ static int refuse(const struct fes_work *work, const struct fes_lost *lost)
 	int r = sync && files ? -EREMCHG : -ENOMEM;
 
 	for (size_t i = 0; i < lost->n; i++)
-		fes_log(work->run->context, FES_LOG_INFO, "%s: %s: came by itself", volume->name,
+		fes_log(work->run->context, FES_LOG_INFO, "%s: %s: did not come from a sync", volume->name,
 			lost->nodes[i]->path);
 	if (r == -EREMCHG)
 		fes_volume_report(volume,
-			"has changed by itself since %s: a sync would destroy %s; if this is the one to keep, sync the other way round (--primary=%s); --force goes on",
+			"has files that came after %s, or were never part of a sync: this one would destroy %s; if this is the one to keep, sync the other way round (--primary=%s); --force goes on",
 			sync, files, esp->name);
 	free(sync);
 	free(files);
@@ -79,7 +79,7 @@ static int warn(const struct fes_work *work, const struct fes_lost *lost)
 
 	if (r == 0)
 		fes_mirror_note(work->run->context, work->mirror,
-			"had changed by itself since %s; removed or overwritten because of --force: %s",
+			"files that came after %s, or were never part of a sync, are removed or overwritten because of --force: %s",
 			sync, files);
 	free(sync);
 	free(files);

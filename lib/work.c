@@ -62,7 +62,8 @@ static void drop_own(struct fes_work *work)
 	for (size_t i = 0; i < work->n_own; i++) {
 		uint8_t *bytes = (uint8_t *)(uintptr_t)work->own[i].bytes;
 
-		explicit_bzero(bytes, work->own[i].len); /* a random seed is secret */
+		if (bytes)
+			explicit_bzero(bytes, work->own[i].len); /* a random seed is secret */
 		free(bytes);
 	}
 	work->n_own = 0;

@@ -96,7 +96,7 @@ no_origin()
 syncs()
 {
 	run 0 "$@"
-	err_lacks 'changed by itself'
+	err_lacks 'came after'
 	refused 0 "$@"
 }
 
@@ -108,7 +108,7 @@ keeps()
 
 	remember "$image"
 	run 4 "$@"
-	err_has "^fatespsync: $image(:1)?: has changed by itself since .*: a sync would destroy .*$path.*--force"
+	err_has "^fatespsync: $image(:1)?: has files that came after .*: this one would destroy .*$path.*--force"
 	out_has "^$image(:1)?: refused$"
 	unchanged "$image"
 }
@@ -143,17 +143,17 @@ test_a_list_that_changes_is_no_change_of_a_mirror()
 {
 	begin
 	run 0 remove c.img
-	err_lacks 'changed by itself'
+	err_lacks 'came after'
 	syncs
 	run 0 add c.img
-	err_lacks 'changed by itself'
+	err_lacks 'came after'
 	syncs
 	in_sync b.img c.img
 	make_gpt d.img "$(esp_line $D)"
 	make_fat d.img DDDD0004
 	DISKS+=(--disk=d.img)
 	run 0 replace c.img d.img
-	err_lacks 'changed by itself'
+	err_lacks 'came after'
 	syncs
 	in_sync b.img d.img
 }
@@ -211,7 +211,7 @@ test_a_kernel_that_came_by_itself_is_kept()
 	in_sync c.img
 	has b.img mine
 	refused 1 status
-	out_has 'refused: has changed by itself'
+	out_has 'refused: has files that came after'
 	refused 4 --json=short
 	json '[.mirrors[] | .state] == ["refused", "in-sync"]' '.mirrors[0].writes == 0'
 	run 4 -v
@@ -284,7 +284,7 @@ test_force_goes_on_and_says_what_went()
 	begin
 	install b.img mine
 	run 0 --force
-	err_has '^fatespsync: b\.img:1: had changed by itself since .*--force: /EFI/Linux/mine\.efi, /loader/entries/mine\.conf$'
+	err_has '^fatespsync: b\.img:1: files that came after .*--force: /EFI/Linux/mine\.efi, /loader/entries/mine\.conf$'
 	in_sync b.img c.img
 	syncs
 }
@@ -302,7 +302,7 @@ test_a_dry_run_refuses_what_a_sync_refuses()
 	begin
 	install b.img mine
 	refused 4 diff
-	err_has 'b\.img:1: has changed by itself'
+	err_has 'b\.img:1: has files that came after'
 	refused 4 -n --primary=a.img b.img
 }
 
@@ -379,7 +379,7 @@ test_the_primary_died_and_a_mirror_takes_its_place()
 	install b.img new
 	uninstall b.img old
 	run 0
-	err_lacks 'changed by itself'
+	err_lacks 'came after'
 	has c.img new
 	lacks c.img old
 	source_is c.img $B
@@ -430,7 +430,7 @@ test_another_one_was_booted_meanwhile()
 	boot_from $B
 	install b.img new
 	keeps c.img mine
-	err_has 'c\.img:1: has changed by itself since it was synced from another ESP \(aaaaaaaa-'
+	err_has 'c\.img:1: has files that came after it was synced from another ESP \(aaaaaaaa-'
 }
 
 test_an_esp_that_was_a_mirror_elsewhere_can_be_added()
