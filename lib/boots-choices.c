@@ -33,7 +33,7 @@ static void add_complete(struct count *count, uint64_t size)
 		count->choices.largest = size;
 }
 
-/* One file of an entry. Returns 1 and the file, 0 when there is nothing of that name, or an error. */
+/* Returns 1 and the entry at @path, 0 when there is none, or an error. */
 static int look_up(const struct count *count, const char *path, struct fat_entry *ret)
 {
 	int r = fat_lookup(count->judged->volume->fat, path, ret);
@@ -45,7 +45,7 @@ static int look_up(const struct count *count, const char *path, struct fat_entry
 
 /* ---- what is wrong with an entry ---- */
 
-/* Of a line that can be read as several paths: the first that is missing, if another one is there. */
+/* Of several paths on a line: the first that is missing, if another one is there. */
 static int find_missing_part(const struct count *count, const struct fes_bls_line *line,
 	const char **ret)
 {
@@ -146,8 +146,8 @@ static int add_line(const struct count *count, const struct fes_bls_line *line, 
 }
 
 /*
- * All its files are there. A kernel without a byte is what a power cut leaves of one that was copied
- * through a mount: *@ret_line names that.
+ * All its files are there. A kernel without a byte is what a power cut leaves of one that was
+ * copied through a mount: *@ret_empty names that.
  */
 static int measure(const struct count *count, const struct fes_type1 *entry, uint64_t *size,
 	const struct fes_bls_line **ret_empty)

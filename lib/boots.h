@@ -14,9 +14,9 @@ struct fes_boots_volume {
 };
 
 /*
- * Find out whether a machine could boot from @esp, with @xbootldr beside it (NULL: none), as they are:
- * there has to be a boot loader where firmware looks for one, and an entry or image that is complete.
- * *@ret_lacking says in words what is lacking, "" if nothing; free() it.
+ * Find out whether a machine could boot from @esp, with @xbootldr beside it (NULL: none), as they
+ * are: there has to be a boot loader where firmware looks for one, and an entry or image that is
+ * complete. *@ret_lacking says in words what is lacking, "" if nothing; free() it.
  *
  * Noted are entries that are not complete, what may keep firmware from reading a volume, and that
  * there is no room for a further kernel.
@@ -50,7 +50,7 @@ struct fes_choices {
 	uint64_t largest;  /* what the largest complete one takes, bytes in whole clusters */
 };
 
-/* Add those of @judged to @ret, and note what is not complete and why. Errors of fes_boots_judge(). */
+/* Add those of @judged to @ret, and note what each lacks. Errors of fes_boots_judge(). */
 int fes_boots_add_choices(const struct fes_boots_volume *judged, struct fes_choices *ret);
 
 /* ---- boots-loaders.c ---- */
@@ -70,9 +70,9 @@ int fes_loaders_read(struct fes_volume *volume, struct fes_loaders *ret);
 void fes_loaders_done(struct fes_loaders *loaders);
 
 /*
- * Note in @notes what a machine would start from @mirror though it starts systemd-boot or shim from the
- * primary, whose @loaders are these. Not of @told (may be NULL), a path that somebody has told about;
- * nor of a mirror without any, which lacks more. Errors of fes_boots_judge().
+ * Note in @notes what a machine would start from @mirror though it starts systemd-boot or shim from
+ * the primary, whose @loaders are these. Not of @told (may be NULL), a path that somebody has told
+ * about; nor of a mirror without any, which lacks more. Errors of fes_boots_judge().
  */
 int fes_loaders_compare(const struct fes_loaders *loaders, struct fes_volume *mirror,
 	const char *told, struct fes_notes *notes);

@@ -11,8 +11,8 @@ struct fes_notes {
 };
 
 /*
- * Keep a line; one that is there already changes nothing. Zeroes are no notes. NULL: nobody wants to
- * know.
+ * Keep a line; one that is there already changes nothing. Zeroes are no notes. NULL: nobody wants
+ * to know.
  *
  * Returns 0 or -ENOMEM.
  */

@@ -214,7 +214,7 @@ static struct fes_boots_volume judged(const struct fes_work *work)
 	};
 }
 
-/* What boot loaders read beside the ESP. Where that is the primary's, its notes are the primary's. */
+/* What boot loaders read beside the ESP. If that is the primary's, so are its notes. */
 static struct fes_boots_volume judged_xbootldr(const struct pair *pair)
 {
 	const struct fes_run *run = pair->esp.run;
@@ -246,8 +246,8 @@ static int judge_disk(struct pair *pair)
 }
 
 /*
- * Whether the disk as it is can be booted from; that is not known when it cannot be read. When all was
- * written before, this is no failure any more.
+ * Whether the disk as it is can be booted from; that is not known when it cannot be read. When all
+ * was written before, this is no failure any more.
  */
 static void judge(struct pair *pair)
 {

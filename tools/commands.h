@@ -92,6 +92,6 @@ int command_cat(const struct command *command);
 /* The worse of two: what failed is worse than what is missing. */
 int worse_status(int a, int b);
 
-/* Run @sync, which is configured but for what @options and @flags (FES_SYNC_*) say, and report it. */
+/* Run @sync, configured but for what options and @flags (FES_SYNC_*) say, and report it. */
 int run_sync(const struct command *command, struct fes_sync *sync, enum report_verb verb,
 	unsigned flags);
