@@ -389,7 +389,7 @@ static void tell_of_left_out(const struct fes_work *work)
 	if (work->error < 0 || !work->own_left_out || work->n_own == 0)
 		return;
 	fes_mirror_note(work->run->context, work->mirror,
-		"too little room in /loader for files of its own, %s among them; remove something from it",
+		"too little room for files of its own, %s among them; remove something from it",
 		work->own[0].path);
 }
 

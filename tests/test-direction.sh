@@ -611,6 +611,58 @@ continue_forced()
 	next_goes_on
 }
 
+# ---- without room ----
+
+# fill_but N: no room on b.img but for so many clusters.
+fill_but()
+{
+	local free
+
+	timeout 60 "$FATESPSYNC" --json=short status --primary=a.img b.img >out 2>err || true
+	free=$(jq '.mirrors[0].volume | .free - '"$1"' * .clusterSize' out)
+	head -c "$free" /dev/zero >fill
+	mcopy -i "b.img@@$OFFSET" fill ::/fill
+	rm fill
+}
+
+# Where it does not fit beside the old contents it comes when these are gone.
+test_what_is_copied_needs_no_room_for_the_origin()
+{
+	local n refused=0
+
+	begin_two
+	install a.img new
+	uninstall a.img old
+	for n in {1..12}; do
+		cp --sparse=always b.img b.start
+		fill_but "$n"
+		timeout 60 "$FATESPSYNC" "${DISKS[@]}" --primary=a.img b.img >out 2>err || refused=$n
+		if ! grep -q refused out; then
+			in_sync b.img
+			source_is b.img $A
+			err_lacks .
+			mdel -i "b.img@@$OFFSET" ::/EFI/Linux/new.efi
+			syncs --primary=a.img b.img
+		fi
+		mv b.start b.img
+	done
+	((refused > 0 && refused < 10)) || fail "refused up to $refused clusters"
+}
+
+test_no_room_at_all_is_told_and_no_failure()
+{
+	begin_two
+	mdel -i "b.img@@$OFFSET" ::$ORIGIN
+	fill_but 0
+	refused 0 --primary=a.img b.img
+	err_has '^fatespsync: b\.img: too little room for files of its own, /loader/esp-sync\.was '
+	out_has '^b\.img: in sync$'
+	no_origin b.img
+	mdel -i "b.img@@$OFFSET" ::/fill
+	syncs --primary=a.img b.img
+	source_is b.img $A
+}
+
 # ---- what else may be ----
 
 test_a_file_of_1980_and_of_the_same_size_is_not_noticed()

@@ -28,6 +28,8 @@ struct test {
 	struct fault fault; /* of the mirror */
 	char message[1024]; /* the last one */
 	bool two_steps;     /* it was told that what goes is removed first */
+	bool force;
+	char note[1024];    /* the mirror's first */
 };
 
 static const struct fixture_file new_files[] = {
@@ -127,7 +129,9 @@ static enum fes_mirror_state sync_mirror(struct test *t)
 		.tree = t->tree,
 		.managed = &t->managed,
 		.digester = t->digester,
+		.flags = t->force ? FES_SYNC_FORCE : 0,
 	};
+	const char *note;
 	struct blkdev *below, *dev;
 	enum fes_mirror_state state;
 
@@ -136,6 +140,8 @@ static enum fes_mirror_state sync_mirror(struct test *t)
 	mirror.volume = adopt(t, dev, "mirror");
 	fes_mirror_sync(&mirror, &run);
 	state = mirror.state;
+	note = fes_mirror_get_note(&mirror, 0);
+	(void)snprintf(t->note, sizeof t->note, "%s", note ? note : "");
 	fes_mirror_done(&mirror);
 	blkdev_close(below);
 	return state;
@@ -310,6 +316,85 @@ START_TEST(test_each_note_is_kept_once)
 }
 END_TEST
 
+/* ---- what is the mirror's own ---- */
+
+static struct test *new_changed(void)
+{
+	struct test *t = new_test();
+
+	ck_assert_int_eq(sync_mirror(t), FES_MIRROR_SYNCED);
+	fixture_do(t->mirror, "printf own | mcopy -i x.img - ::/EFI/Linux/mine.efi");
+	return t;
+}
+
+START_TEST(test_a_mirror_that_changed_by_itself_is_refused)
+{
+	struct test *t = new_changed();
+
+	ck_assert_int_eq(sync_mirror(t), FES_MIRROR_REFUSED);
+	ck_assert_msg(strstr(t->message, "mirror: has files that came after") &&
+			strstr(t->message, " /EFI/Linux/mine.efi; "),
+		"%s", t->message);
+	ck_assert(fixture_has(t->mirror, "/EFI/Linux/mine.efi"));
+	free_test(t);
+}
+END_TEST
+
+START_TEST(test_force_goes_on_and_notes_what_went)
+{
+	struct test *t = new_changed();
+
+	t->force = true;
+	ck_assert_int_eq(sync_mirror(t), FES_MIRROR_SYNCED);
+	ck_assert_msg(strstr(t->note, "--force: /EFI/Linux/mine.efi") != NULL, "%s", t->note);
+	ck_assert(!fixture_has(t->mirror, "/EFI/Linux/mine.efi"));
+	fixture_judge(t->mirror);
+	t->force = false;
+	ck_assert_int_eq(sync_mirror(t), FES_MIRROR_IN_SYNC);
+	free_test(t);
+}
+END_TEST
+
+static void fill_but(struct test *t, uint32_t n_clusters)
+{
+	struct fat_info info;
+
+	fixture_open(t->mirror);
+	fat_get_info(t->mirror->vol, &info);
+	fixture_close(t->mirror);
+	fixture_do(t->mirror, "head -c %u /dev/zero | mcopy -i x.img - ::/fill",
+		(info.free_clusters - n_clusters) * info.cluster_size);
+}
+
+/* Six clusters for the kernel and one for its directory: none for what the mirror remembers. */
+START_TEST(test_what_found_no_room_comes_when_the_old_contents_are_gone)
+{
+	struct test *t = new_test();
+
+	fill_but(t, 7);
+	ck_assert_int_eq(sync_mirror(t), FES_MIRROR_SYNCED);
+	ck_assert_str_eq(t->note, "");
+	ck_assert(!t->two_steps);
+	ck_assert(fixture_has(t->mirror, "/loader/esp-sync.was"));
+	fixture_judge(t->mirror);
+	free_test(t);
+}
+END_TEST
+
+START_TEST(test_what_finds_no_room_at_all_is_noted)
+{
+	struct test *t = new_test();
+
+	ck_assert_int_eq(sync_mirror(t), FES_MIRROR_SYNCED);
+	fixture_do(t->mirror, "mdel -i x.img ::/loader/esp-sync.was");
+	fill_but(t, 0);
+	ck_assert_int_eq(sync_mirror(t), FES_MIRROR_IN_SYNC);
+	ck_assert_ptr_nonnull(strstr(t->note, "too little room for files of its own"));
+	ck_assert(!fixture_has(t->mirror, "/loader/esp-sync.was"));
+	free_test(t);
+}
+END_TEST
+
 int main(void)
 {
 	TCase *tc = tcase_create("mirror");
@@ -328,6 +413,10 @@ int main(void)
 	tcase_add_test(tc, test_contents_that_the_mirror_loses_are_noticed);
 	tcase_add_test(tc, test_a_mirror_that_is_cut_short_meanwhile_is_not_called_synced);
 	tcase_add_test(tc, test_each_note_is_kept_once);
+	tcase_add_test(tc, test_a_mirror_that_changed_by_itself_is_refused);
+	tcase_add_test(tc, test_force_goes_on_and_notes_what_went);
+	tcase_add_test(tc, test_what_found_no_room_comes_when_the_old_contents_are_gone);
+	tcase_add_test(tc, test_what_finds_no_room_at_all_is_noted);
 	suite_add_tcase(suite, tc);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_ENV);
