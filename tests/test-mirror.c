@@ -108,11 +108,16 @@ static struct test *new_tight(void)
 		fixture_new_mkfs("-F 12 -s 1 x.img 400", mirror, COUNT(mirror)));
 }
 
-static void free_test(struct test *t)
+static void close_primary(struct test *t)
 {
 	fes_digester_stop(t->digester);
 	fes_tree_free(t->tree);
 	fes_volume_close(t->volume);
+}
+
+static void free_test(struct test *t)
+{
+	close_primary(t);
 	fixture_free(t->primary);
 	fixture_free(t->mirror);
 	fes_managed_done(&t->managed);
@@ -355,6 +360,59 @@ START_TEST(test_force_goes_on_and_notes_what_went)
 }
 END_TEST
 
+/* Sync from another primary. */
+static enum fes_mirror_state sync_from(struct test *t, struct fixture *primary)
+{
+	struct fixture *own = t->primary;
+	enum fes_mirror_state state;
+
+	close_primary(t);
+	t->primary = primary;
+	open_primary(t);
+	state = sync_mirror(t);
+	close_primary(t);
+	t->primary = own;
+	open_primary(t);
+	return state;
+}
+
+/* Three versions of a primary; the one in the middle is synced in part. */
+START_TEST(test_a_sync_that_failed_at_any_write_leaves_nothing_of_its_own)
+{
+	static const struct fixture_file next_files[] = {
+		{.path = "/EFI/Linux/kernel.efi", .size = 3100, .seed = 5},
+		{.path = "/loader/loader.conf", .text = "timeout 30"},
+	};
+	static const struct fixture_file last_files[] = {
+		{.path = "/EFI/Linux/kernel.efi", .size = 3200, .seed = 6},
+		{.path = "/loader/loader.conf", .text = "timeout 300"},
+	};
+	struct test *t = test_with(fixture_new(FAT16, old_files, COUNT(old_files)),
+		fixture_new(FAT12, old_files, COUNT(old_files)));
+	struct fixture *next = fixture_new(FAT16, next_files, COUNT(next_files));
+	struct fixture *last = fixture_new(FAT16, last_files, COUNT(last_files));
+	uint8_t *start = malloc(t->mirror->size);
+	enum fes_mirror_state state = FES_MIRROR_FAILED;
+
+	ck_assert_int_eq(sync_mirror(t), FES_MIRROR_IN_SYNC);
+	memcpy(start, t->mirror->bytes, t->mirror->size);
+	for (uint64_t n = 1; state == FES_MIRROR_FAILED; n++) {
+		memcpy(t->mirror->bytes, start, t->mirror->size);
+		t->fault = (struct fault){
+			.ops = TESTDEV_WRITE, .error = -EIO, .nth = n, .sticky = true};
+		state = sync_from(t, next);
+		t->fault = (struct fault){0};
+		ck_assert_msg(sync_from(t, last) == FES_MIRROR_SYNCED, "write %d: %s", (int)n,
+			t->message);
+	}
+	ck_assert_int_eq(state, FES_MIRROR_SYNCED);
+	free(start);
+	fixture_free(next);
+	fixture_free(last);
+	free_test(t);
+}
+END_TEST
+
 static void fill_but(struct test *t, uint32_t n_clusters)
 {
 	struct fat_info info;
@@ -415,6 +473,7 @@ int main(void)
 	tcase_add_test(tc, test_each_note_is_kept_once);
 	tcase_add_test(tc, test_a_mirror_that_changed_by_itself_is_refused);
 	tcase_add_test(tc, test_force_goes_on_and_notes_what_went);
+	tcase_add_test(tc, test_a_sync_that_failed_at_any_write_leaves_nothing_of_its_own);
 	tcase_add_test(tc, test_what_found_no_room_comes_when_the_old_contents_are_gone);
 	tcase_add_test(tc, test_what_finds_no_room_at_all_is_noted);
 	suite_add_tcase(suite, tc);
