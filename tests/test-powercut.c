@@ -128,6 +128,21 @@ static const struct cut_file changed_files[] = {
 };
 static const struct cut_workload changes = {.files = changed_files, .foreign = foreign_files};
 static const struct cut_workload first_sync = {.files = changed_files, .blank = true};
+
+/* The mirror's seed is too short to be one: it becomes another file, and the old one is wiped. */
+static const struct cut_file short_seed_files[] = {
+	{"/loader/loader.conf", "130@1", "140@2"},
+	{"/loader/entries/a.conf", "=linux /EFI/Linux/a.efi\n", "=linux /EFI/Linux/a.efi\n"},
+	{"/loader/random-seed", NULL, "32@13"},
+	{"/EFI/Linux/a.efi", "700@30", "700@30"},
+	{NULL, NULL, NULL},
+};
+static const struct cut_file short_seed[] = {
+	{"/loader/random-seed", "20@48", NULL},
+	{NULL, NULL, NULL},
+};
+static const struct cut_workload seed_is_replaced = {
+	.files = short_seed_files, .foreign = short_seed};
 static const struct cut_workload first_beside_foreign = {
 	.files = changed_files,
 	.foreign = foreign_files,
@@ -617,6 +632,12 @@ START_TEST(test_first_sync_into_an_empty_volume)
 }
 END_TEST
 
+START_TEST(test_a_random_seed_is_replaced)
+{
+	prove(shapes[_i], &seed_is_replaced);
+}
+END_TEST
+
 START_TEST(test_first_sync_beside_foreign_files)
 {
 	prove(shapes[_i], &first_beside_foreign);
@@ -840,6 +861,7 @@ static Suite *make_suite(void)
 
 	tcase_add_loop_test(tc, test_first_sync_into_an_empty_volume, 0, N_SHAPES);
 	tcase_add_loop_test(tc, test_first_sync_beside_foreign_files, 0, N_SHAPES);
+	tcase_add_loop_test(tc, test_a_random_seed_is_replaced, 0, N_SHAPES);
 	tcase_add_loop_test(tc, test_every_kind_of_change, 0, N_SHAPES);
 	tcase_add_loop_test(tc, test_kernel_upgrade, 0, N_SHAPES);
 	tcase_add_loop_test(tc, test_directories_that_come_and_go, 0, N_SHAPES);
