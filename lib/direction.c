@@ -125,33 +125,43 @@ static void keep_old_marks(const struct fes_origin *old, struct fes_origin *now)
 		now->n_marks = fes_origin_sort(now->marks, n);
 }
 
-/* What only the mirror's entries refer to, and the primary has not. A line of text cannot hold any name. */
-static int collect_leaving(const struct fes_comparison *c, struct fes_paths *leaving)
+/* What is managed of @tree because entries refer to it. A line of text cannot hold any name. */
+static int collect_referred(const struct fes_tree *tree, const struct fes_needs *needs,
+	struct fes_paths *referred)
 {
-	const struct fes_needs *needs = c->mirror->needs;
 	int r = 0;
 
-	for (size_t i = 0; r == 0 && i < c->mirror->n_nodes; i++) {
-		const struct fes_node *m = c->mirror->nodes[i];
+	for (size_t i = 0; r == 0 && i < tree->n_nodes; i++) {
+		const struct fes_node *node = tree->nodes[i];
 		char *folded;
 
-		if (!has_mark(m) || c->back[m->id] || strpbrk(m->path, "\n\r"))
+		if (!has_mark(node) || strpbrk(node->path, "\n\r"))
 			continue;
-		folded = fes_path_fold(m->path);
+		folded = fes_path_fold(node->path);
 		if (!folded)
 			return -ENOMEM;
-		if (fes_paths_has(&needs->files, folded) || fes_paths_has(&needs->leaving, folded))
-			r = fes_paths_add(leaving, folded);
+		if (fes_paths_has(&needs->files, folded) || fes_paths_has(&needs->referred, folded))
+			r = fes_paths_add(referred, folded);
 		free(folded);
 	}
-	fes_paths_settle(leaving);
 	return r;
 }
 
-static bool leaves_more(const struct fes_origin *old, const struct fes_origin *now)
+static int collect_all_referred(const struct fes_comparison *c, struct fes_paths *referred)
 {
-	for (size_t i = 0; i < now->leaving.n; i++)
-		if (!fes_paths_has(&old->leaving, now->leaving.list[i]))
+	const struct fes_needs *needs = c->mirror->needs; /* with the primary's */
+	int r = collect_referred(c->primary, needs, referred);
+
+	if (r == 0)
+		r = collect_referred(c->mirror, needs, referred);
+	fes_paths_settle(referred);
+	return r;
+}
+
+static bool refers_to_more(const struct fes_origin *old, const struct fes_origin *now)
+{
+	for (size_t i = 0; i < now->referred.n; i++)
+		if (!fes_paths_has(&old->referred, now->referred.list[i]))
 			return true;
 	return false;
 }
@@ -166,7 +176,7 @@ int fes_origin_renew(const struct fes_comparison *comparison, const struct fes_o
 	fes_origin_name_source(primary->volume, source);
 	now.source = strdup(source);
 	now.marks = calloc(primary->n_nodes + mirror->n_nodes + old->n_marks, sizeof *now.marks);
-	if (!now.source || !now.marks || collect_leaving(comparison, &now.leaving) < 0) {
+	if (!now.source || !now.marks || collect_all_referred(comparison, &now.referred) < 0) {
 		fes_origin_done(&now);
 		return -ENOMEM;
 	}
@@ -174,7 +184,7 @@ int fes_origin_renew(const struct fes_comparison *comparison, const struct fes_o
 	now.n_marks += collect_marks(mirror, now.marks + now.n_marks);
 	now.n_marks = fes_origin_sort(now.marks, now.n_marks);
 	*ret_due = !old->known || strcmp(old->source, source) != 0 || !has_all(old, &now) ||
-		leaves_more(old, &now);
+		refers_to_more(old, &now);
 	keep_old_marks(old, &now);
 	*ret = now;
 	return 0;

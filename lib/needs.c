@@ -39,7 +39,7 @@ void fes_needs_free(struct fes_needs *needs)
 	fes_paths_done(&needs->leading);
 	fes_paths_done(&needs->perhaps);
 	fes_paths_done(&needs->kept);
-	fes_paths_done(&needs->leaving);
+	fes_paths_done(&needs->referred);
 	fes_origin_done(&needs->origin);
 	free(needs);
 }
@@ -51,7 +51,7 @@ static void settle_paths(struct fes_needs *needs)
 	fes_paths_settle(&needs->leading);
 	fes_paths_settle(&needs->perhaps);
 	fes_paths_settle(&needs->kept);
-	fes_paths_settle(&needs->leaving);
+	fes_paths_settle(&needs->referred);
 }
 
 /* ---- entries ---- */
@@ -60,7 +60,7 @@ struct finder {
 	struct fes_needs *needs;
 	struct fes_volume *volume;
 	const struct fes_managed *managed;
-	bool mirror;
+	const struct fes_tree *primary; /* NULL: it is the primary */
 };
 
 static int need_file(const struct finder *finder, const char *path)
@@ -80,7 +80,7 @@ static bool may_be_theirs(const struct finder *finder, const struct fes_bls_line
 {
 	const char *above = strcmp(line->key, "efi") == 0 ? "/EFI" : "/EFI/BOOT";
 
-	return finder->mirror && fes_path_within(path, above);
+	return finder->primary && fes_path_within(path, above);
 }
 
 static int need_path(const struct finder *finder, const struct fes_bls_line *line, const char *path)
@@ -97,14 +97,43 @@ static int need_line(const struct finder *finder, const struct fes_bls_line *lin
 	return r;
 }
 
+/* What an entry that stays needs has to stay, too, unless the primary has it as well. */
+static int keep_path(const struct finder *finder, const char *path)
+{
+	const struct fes_node *p = fes_tree_find(finder->primary, path);
+
+	return p && p->role == FES_MANAGED ? 0 : fes_paths_add(&finder->needs->kept, path);
+}
+
+static int keep_line(const struct finder *finder, const struct fes_bls_line *line)
+{
+	int r = line->whole ? keep_path(finder, line->whole) : 0;
+
+	for (size_t i = 0; r == 0 && i < line->n_parts; i++)
+		r = keep_path(finder, line->parts[i]);
+	return r;
+}
+
+static int refer(const struct finder *finder, const struct fes_type1 *entry)
+{
+	bool left_alone = fes_managed_is_left_alone(finder->managed, entry->path);
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < entry->bls.n_lines; i++)
+		if (!left_alone)
+			r = need_line(finder, &entry->bls.lines[i]);
+		else if (finder->primary)
+			r = keep_line(finder, &entry->bls.lines[i]);
+	return r;
+}
+
 static int find_references(const struct finder *finder)
 {
 	struct fes_type1s *entries = &finder->needs->entries;
 	int r = fes_type1s_read(finder->volume, entries);
 
 	for (size_t i = 0; r == 0 && i < entries->n; i++)
-		for (size_t j = 0; r == 0 && j < entries->list[i].bls.n_lines; j++)
-			r = need_line(finder, &entries->list[i].bls.lines[j]);
+		r = refer(finder, &entries->list[i]);
 	return r;
 }
 
@@ -139,7 +168,8 @@ static char *join(const char *dir, const char *name)
 }
 
 /* @path is taken over. */
-static int push_loader(struct fes_needs *needs, char *path, enum fes_loader_kind kind)
+static int push_loader(struct fes_needs *needs, char *path, enum fes_loader_kind kind,
+	uint32_t size)
 {
 	struct fes_boot_loader *more = realloc(needs->loaders, (needs->n_loaders + 1) * sizeof *more);
 
@@ -148,7 +178,7 @@ static int push_loader(struct fes_needs *needs, char *path, enum fes_loader_kind
 		return -ENOMEM;
 	}
 	needs->loaders = more;
-	more[needs->n_loaders++] = (struct fes_boot_loader){path, kind};
+	more[needs->n_loaders++] = (struct fes_boot_loader){path, kind, size};
 	return need_file(&(struct finder){.needs = needs, .managed = &(struct fes_managed){0}}, path);
 }
 
@@ -165,7 +195,7 @@ static int find_loader(const struct finder *finder, const char *dir, const struc
 		return -ENOMEM;
 	r = fes_loader_find(finder->volume, path, &kind, NULL, 0);
 	if (r == 0 && kind != FES_LOADER_OTHER)
-		return push_loader(finder->needs, path, kind);
+		return push_loader(finder->needs, path, kind, entry->size);
 	free(path);
 	return r;
 }
@@ -201,7 +231,16 @@ static int find_helper(const struct finder *finder, const char *dir, const struc
 struct vendor {
 	struct finder finder; /* first: a pointer to it is one to us */
 	bool shim, csv;
+	bool same; /* one of its shims is as long as one in /EFI/BOOT */
 };
+
+static bool is_as_long_as_shim(const struct fes_needs *needs, uint32_t size)
+{
+	for (size_t i = 0; i < needs->n_loaders; i++)
+		if (needs->loaders[i].kind == FES_LOADER_SHIM && needs->loaders[i].size == size)
+			return true;
+	return false;
+}
 
 static int look_at_vendor_file(const struct finder *finder, const char *dir,
 	const struct fat_entry *entry)
@@ -211,7 +250,10 @@ static int look_at_vendor_file(const struct finder *finder, const char *dir,
 	(void)dir;
 	if (entry->attributes & FAT_ATTR_DIRECTORY)
 		return 0;
-	vendor->shim |= has_shape(entry->name, "shim", ".efi");
+	if (has_shape(entry->name, "shim", ".efi")) {
+		vendor->shim = true;
+		vendor->same |= is_as_long_as_shim(finder->needs, entry->size);
+	}
 	vendor->csv |= has_shape(entry->name, "BOOT", ".CSV");
 	return 0;
 }
@@ -226,7 +268,10 @@ static int need_vendor(const struct finder *finder, const char *path)
 	return r < 0 ? r : fes_paths_add(&finder->needs->dirs, path);
 }
 
-/* A directory in /EFI with a shim and the CSV file that tells shim's fallback what to start. */
+/*
+ * A directory in /EFI with a shim, the one that is in /EFI/BOOT, and the CSV file that tells shim's
+ * fallback what to start. Other vendors' are other systems'.
+ */
 static int find_vendor(const struct finder *finder, const char *dir, const struct fat_entry *entry)
 {
 	struct vendor vendor = {.finder = *finder};
@@ -239,7 +284,7 @@ static int find_vendor(const struct finder *finder, const char *dir, const struc
 	if (!path)
 		return -ENOMEM;
 	r = is_off_limits(path) ? 0 : each_in(&vendor.finder, path, look_at_vendor_file);
-	if (r == 0 && vendor.shim && vendor.csv)
+	if (r == 0 && vendor.shim && vendor.csv && vendor.same)
 		r = need_vendor(finder, path);
 	free(path);
 	return r;
@@ -337,24 +382,68 @@ static bool is_foreign(enum fes_loader_kind theirs, enum fes_loader_kind ours)
 		(theirs == FES_LOADER_SHIM && ours == FES_LOADER_SYSTEMD_BOOT);
 }
 
-/* What a foreign loader starts is beside it. */
-static int keep_foreign_loader(const struct finder *finder, const struct fes_needs *primary)
+/* Whether the mirror's file at @path came there by a sync, and was not changed since. 1, 0 or an error. */
+static int came_by_sync(const struct finder *finder, const char *path)
 {
+	struct fat_entry entry;
+	char *folded;
+	bool has;
+	int r = fat_lookup(finder->volume->fat, path, &entry);
+
+	if (r < 0)
+		return r == -ENOENT || r == -ENOTDIR ? 0 : r;
+	folded = fes_path_fold(path);
+	if (!folded)
+		return -ENOMEM;
+	has = fes_origin_has(&finder->needs->origin,
+		fes_origin_mark_at(folded, fat_entry_short(&entry)));
+	free(folded);
+	return has;
+}
+
+/* What a foreign loader starts is beside it. */
+static int keep_if_foreign(const struct finder *finder, const char *path, enum fes_loader_kind ours)
+{
+	enum fes_loader_kind kind = FES_LOADER_NONE;
+	int r;
+
+	if (fes_managed_role(finder->managed, path) == FES_MANAGED ||
+		fes_managed_excludes(finder->managed, path))
+		return 0; /* the user has decided */
+	r = fes_loader_find(finder->volume, path, &kind, NULL, 0);
+	if (r < 0 || !is_foreign(kind, ours))
+		return r;
+	r = came_by_sync(finder, path);
+	if (r != 0)
+		return r < 0 ? r : 0;
+	finder->needs->other_loader = path;
+	return fes_paths_add(&finder->needs->kept, "/EFI/BOOT");
+}
+
+/* One that is neither systemd-boot nor shim is copied when an entry refers to it. */
+static bool is_other_loader(const struct fes_tree *tree, const struct fes_node *node)
+{
+	if (node->directory || node->role != FES_MANAGED ||
+		!fes_loader_is_default_name(node->name) ||
+		!fat_name_equal(node->parent->path, "/EFI/BOOT"))
+		return false;
+	for (size_t i = 0; i < tree->needs->n_loaders; i++)
+		if (fat_name_equal(tree->needs->loaders[i].path, node->path))
+			return false;
+	return true;
+}
+
+static int keep_foreign_loader(const struct finder *finder)
+{
+	const struct fes_tree *primary = finder->primary;
 	int r = 0;
 
-	for (size_t i = 0; r == 0 && i < primary->n_loaders; i++) {
-		const struct fes_boot_loader *loader = &primary->loaders[i];
-		enum fes_loader_kind kind = FES_LOADER_NONE;
-
-		if (fes_managed_role(finder->managed, loader->path) == FES_MANAGED ||
-			fes_managed_excludes(finder->managed, loader->path))
-			continue; /* the user has decided */
-		r = fes_loader_find(finder->volume, loader->path, &kind, NULL, 0);
-		if (r < 0 || !is_foreign(kind, loader->kind))
-			continue;
-		finder->needs->other_loader = loader->path;
-		r = fes_paths_add(&finder->needs->kept, "/EFI/BOOT");
-	}
+	for (size_t i = 0; r == 0 && i < primary->needs->n_loaders; i++)
+		r = keep_if_foreign(finder, primary->needs->loaders[i].path,
+			primary->needs->loaders[i].kind);
+	for (size_t i = 1; r == 0 && i < primary->n_nodes; i++)
+		if (is_other_loader(primary, primary->nodes[i]))
+			r = keep_if_foreign(finder, primary->nodes[i]->path, FES_LOADER_OTHER);
 	return r;
 }
 
@@ -365,8 +454,10 @@ static int keep_mixin(const struct finder *finder, const struct fes_needs *prima
 	bool same = needs->mixin_len == primary->mixin_len &&
 		memcmp(needs->mixin, primary->mixin, needs->mixin_len) == 0;
 
-	if (needs->mixin_len == 0 || same || (force && primary->mixin_len > 0) ||
-		fes_managed_excludes(finder->managed, FES_MIXIN_PATH))
+	if (needs->mixin_len == 0 || same || fes_managed_excludes(finder->managed, FES_MIXIN_PATH))
+		return 0;
+	needs->replaces_mixin = force && primary->mixin_len > 0;
+	if (needs->replaces_mixin)
 		return 0;
 	needs->other_mixin = primary->mixin_len > 0;
 	return fes_paths_add(&needs->kept, FES_MIXIN_PATH);
@@ -378,17 +469,17 @@ static bool is_needed(const struct finder *finder, const char *path)
 		fes_managed_role(finder->managed, path) != FES_MANAGED;
 }
 
-static int find_leaving(const struct finder *finder)
+static int find_referred(const struct finder *finder)
 {
 	struct fes_needs *needs = finder->needs;
 	int r = fes_origin_read(finder->volume, &needs->origin);
 
-	for (size_t i = 0; r == 0 && i < needs->origin.leaving.n; i++) {
-		const char *path = needs->origin.leaving.list[i];
+	for (size_t i = 0; r == 0 && i < needs->origin.referred.n; i++) {
+		const char *path = needs->origin.referred.list[i];
 
 		if (!is_needed(finder, path))
 			continue;
-		r = fes_paths_add(&needs->leaving, path);
+		r = fes_paths_add(&needs->referred, path);
 		if (r == 0)
 			r = fes_paths_add_above(&needs->perhaps, path);
 	}
@@ -409,7 +500,7 @@ static int take_over(struct fes_needs *needs, const struct fes_needs *primary)
 int fes_needs_find_mirror(struct fes_volume *mirror, const struct fes_managed *managed,
 	const struct fes_tree *primary, bool force, struct fes_needs **ret)
 {
-	struct finder finder = {.volume = mirror, .managed = managed, .mirror = true};
+	struct finder finder = {.volume = mirror, .managed = managed, .primary = primary};
 	int r;
 
 	finder.needs = calloc(1, sizeof *finder.needs);
@@ -417,13 +508,13 @@ int fes_needs_find_mirror(struct fes_volume *mirror, const struct fes_managed *m
 		return -ENOMEM;
 	r = find_references(&finder);
 	if (r == 0)
-		r = find_leaving(&finder);
+		r = find_referred(&finder);
 	if (r == 0)
 		r = read_mixin(mirror, finder.needs);
 	if (r == 0)
 		r = take_over(finder.needs, primary->needs);
 	if (r == 0 && !force)
-		r = keep_foreign_loader(&finder, primary->needs);
+		r = keep_foreign_loader(&finder);
 	if (r == 0)
 		r = keep_mixin(&finder, primary->needs, force);
 	if (r < 0) {
@@ -445,7 +536,7 @@ static enum fes_role role_of_folded(const struct fes_needs *needs, enum fes_role
 	if (role == FES_MANAGED || fes_paths_cover(&needs->dirs, folded))
 		return FES_MANAGED;
 	if (!directory)
-		return fes_paths_has(&needs->files, folded) || fes_paths_has(&needs->leaving, folded)
+		return fes_paths_has(&needs->files, folded) || fes_paths_has(&needs->referred, folded)
 			? FES_MANAGED : role;
 	if (role == FES_PARENT)
 		return FES_PARENT;
@@ -469,10 +560,10 @@ int fes_needs_role(const struct fes_needs *needs, const struct fes_managed *mana
 	return (int)role;
 }
 
-bool fes_needs_leaving(const struct fes_needs *needs, const struct fes_managed *managed,
+bool fes_needs_referred(const struct fes_needs *needs, const struct fes_managed *managed,
 	const char *folded)
 {
-	return fes_paths_has(&needs->leaving, folded) && !fes_paths_has(&needs->files, folded) &&
+	return fes_paths_has(&needs->referred, folded) && !fes_paths_has(&needs->files, folded) &&
 		!fes_paths_cover(&needs->dirs, folded) &&
 		fes_managed_role(managed, folded) != FES_MANAGED;
 }

@@ -19,6 +19,7 @@
 struct fes_boot_loader {
 	char *path;
 	enum fes_loader_kind kind;
+	uint32_t size;
 };
 
 struct fes_needs {
@@ -36,13 +37,14 @@ struct fes_needs {
 	struct fes_paths perhaps; /* the same, if something managed is in them */
 	struct fes_paths kept;    /* not managed, whatever else says so */
 
-	/* Of a mirror: files that an interrupted sync was to remove, if its origin has their marks. */
+	/* Of a mirror: files that entries referred to once, if its origin has their marks. */
 	struct fes_origin origin;
-	struct fes_paths leaving;
+	struct fes_paths referred;
 
 	/* Of a mirror: why something is kept. */
 	const char *other_loader; /* the path, in the primary's needs; NULL: none */
 	bool other_mixin;
+	bool replaces_mixin; /* by force */
 };
 
 /*
@@ -69,7 +71,7 @@ int fes_needs_role(const struct fes_needs *needs, const struct fes_managed *mana
 	const char *path, bool directory);
 
 /* Whether @folded is a file that is managed only if the mirror's origin has its mark. */
-bool fes_needs_leaving(const struct fes_needs *needs, const struct fes_managed *managed,
+bool fes_needs_referred(const struct fes_needs *needs, const struct fes_managed *managed,
 	const char *folded);
 
 /* Whether @folded is a directory that is managed only if something managed is in it. */

@@ -38,15 +38,35 @@ static uint64_t hash_path(const struct fes_node *node)
 	return hash;
 }
 
-uint64_t fes_origin_mark(const struct fes_node *node)
+static uint64_t add_slot(uint64_t hash, uint32_t size, const struct fat_short_slot *slot)
 {
-	const struct fat_short_slot *slot = fes_node_short(node);
 	struct {
 		le32_t size;
 		le16_t date, time;
-	} rest = {le32_of(node->size), slot->write_date, slot->write_time};
+	} rest = {le32_of(size), slot->write_date, slot->write_time};
 
-	return XXH3_64bits_withSeed(&rest, sizeof rest, hash_path(node));
+	return XXH3_64bits_withSeed(&rest, sizeof rest, hash);
+}
+
+uint64_t fes_origin_mark(const struct fes_node *node)
+{
+	return add_slot(hash_path(node), node->size, fes_node_short(node));
+}
+
+uint64_t fes_origin_mark_at(const char *folded, const struct fat_short_slot *slot)
+{
+	const char *end = folded + strlen(folded);
+	uint64_t hash = 0;
+
+	while (end > folded) {
+		const char *slash = memrchr(folded, '/', (size_t)(end - folded));
+
+		if (!slash)
+			break;
+		hash = XXH3_64bits_withSeed(slash + 1, (size_t)(end - slash - 1), hash);
+		end = slash;
+	}
+	return add_slot(hash, le32_get(slot->size), slot);
 }
 
 static int by_number(const void *a, const void *b)
@@ -78,7 +98,7 @@ size_t fes_origin_sort(uint64_t *marks, size_t n)
 
 static const char heading[] =
 	"# fatespsync: what this ESP was made equal to, so that it is known what has come since\n";
-static const char source_word[] = "source ", leaving_word[] = "leaving ";
+static const char source_word[] = "source ", referred_word[] = "referred ";
 static const char file_word[] = "file ", tree_word[] = "tree ";
 
 enum {
@@ -100,27 +120,27 @@ static char *put_tree(char *at, const char *text)
 	return stpcpy(put_hex(at, hash.low64), "\n");
 }
 
-static size_t leaving_len(const struct fes_origin *origin)
+static size_t referred_len(const struct fes_origin *origin)
 {
 	size_t len = 0;
 
-	for (size_t i = 0; i < origin->leaving.n; i++)
-		len += sizeof leaving_word + strlen(origin->leaving.list[i]) + 1;
+	for (size_t i = 0; i < origin->referred.n; i++)
+		len += sizeof referred_word + strlen(origin->referred.list[i]) + 1;
 	return len;
 }
 
 char *fes_origin_print(const struct fes_origin *origin, size_t *ret_len)
 {
 	size_t room = sizeof heading + sizeof source_word + strlen(origin->source) +
-		leaving_len(origin) + origin->n_marks * FILE_LEN + TREE_LEN;
+		referred_len(origin) + origin->n_marks * FILE_LEN + TREE_LEN;
 	char *text = malloc(room), *at = text;
 
 	if (!text)
 		return NULL;
 	at = stpcpy(stpcpy(at, heading), source_word);
 	at = stpcpy(stpcpy(at, origin->source), "\n");
-	for (size_t i = 0; i < origin->leaving.n; i++)
-		at = stpcpy(stpcpy(stpcpy(at, leaving_word), origin->leaving.list[i]), "\n");
+	for (size_t i = 0; i < origin->referred.n; i++)
+		at = stpcpy(stpcpy(stpcpy(at, referred_word), origin->referred.list[i]), "\n");
 	for (size_t i = 0; i < origin->n_marks; i++)
 		at = stpcpy(put_hex(stpcpy(at, file_word), origin->marks[i]), "\n");
 	at = put_tree(at, text);
@@ -208,7 +228,7 @@ static int take_mark(struct span line, struct fes_origin *origin)
 	return 0;
 }
 
-static int take_leaving(struct span line, struct fes_origin *origin)
+static int take_referred(struct span line, struct fes_origin *origin)
 {
 	char *path = strndup(line.at, line.len);
 	int r = path ? 0 : -ENOMEM;
@@ -216,7 +236,7 @@ static int take_leaving(struct span line, struct fes_origin *origin)
 	if (r == 0 && (strlen(path) != line.len || !fes_path_is_valid(path)))
 		r = -EBADMSG;
 	if (r == 0)
-		r = fes_paths_add(&origin->leaving, path);
+		r = fes_paths_add(&origin->referred, path);
 	free(path);
 	return r;
 }
@@ -227,8 +247,8 @@ static int take_line(struct span line, struct fes_origin *origin)
 		return 0;
 	if (skip_word(&line, file_word))
 		return take_mark(line, origin);
-	if (skip_word(&line, leaving_word))
-		return take_leaving(line, origin);
+	if (skip_word(&line, referred_word))
+		return take_referred(line, origin);
 	return skip_word(&line, source_word) ? take_source(line, origin) : -EBADMSG;
 }
 
@@ -256,7 +276,7 @@ static int parse_lines(struct span text, struct fes_origin *origin)
 		r = take_line(line, origin);
 	if (r == 0 && (text.len > 0 || !origin->source))
 		r = -EBADMSG;
-	fes_paths_settle(&origin->leaving);
+	fes_paths_settle(&origin->referred);
 	return r;
 }
 
@@ -279,7 +299,7 @@ void fes_origin_done(struct fes_origin *origin)
 {
 	free(origin->source);
 	free(origin->marks);
-	fes_paths_done(&origin->leaving);
+	fes_paths_done(&origin->referred);
 	*origin = (struct fes_origin){0};
 }
 

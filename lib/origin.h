@@ -19,11 +19,11 @@ struct fes_origin {
 	uint64_t *marks; /* ascending, each once */
 	size_t n_marks;
 	/*
-	 * Files outside the managed directories that this sync removes, folded: when the entries that
-	 * refer to them are gone, and the power with them, nothing else tells that they are not foreign.
-	 * Only as long as they have a mark.
+	 * Files that are managed because entries refer to them, folded: when these entries are gone, and
+	 * the power with them, nothing else tells that they are not foreign. Only as long as they have a
+	 * mark.
 	 */
-	struct fes_paths leaving;
+	struct fes_paths referred;
 };
 
 /*
@@ -33,13 +33,16 @@ struct fes_origin {
  */
 uint64_t fes_origin_mark(const struct fes_node *node);
 
+/* The same of a file at @folded (fes_path_fold()), which is in a directory where names have no counter. */
+uint64_t fes_origin_mark_at(const char *folded, const struct fat_short_slot *slot);
+
 bool fes_origin_has(const struct fes_origin *origin, uint64_t mark);
 
 /* Sort marks, drop double ones. Returns how many are left. */
 size_t fes_origin_sort(uint64_t *marks, size_t n);
 
 /*
- * Lines "source ...", "leaving /PATH", "file <16 hex digits>" in ascending order, and at the end "tree <32 hex digits>",
+ * Lines "source ...", "referred /PATH", "file <16 hex digits>" in ascending order, and at the end "tree <32 hex digits>",
  * the XXH3-128 of all before. '#' begins a comment.
  *
  * What is not whole is -EBADMSG (not reported), @ret untouched. Or -ENOMEM. Free @ret with

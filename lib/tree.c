@@ -225,17 +225,17 @@ static void note_foreign(struct fes_node *dir)
 }
 
 /* A file of that name which came later is nobody's but its owner's. */
-static int settle_leaving(const struct reader *reader, struct fes_node *node)
+static int settle_referred(const struct reader *reader, struct fes_node *node)
 {
 	const struct fes_needs *needs = reader->tree->needs;
 	char *folded;
 
-	if (needs->leaving.n == 0 || node->directory || node->role != FES_MANAGED)
+	if (needs->referred.n == 0 || node->directory || node->role != FES_MANAGED)
 		return 0;
 	folded = fes_path_fold(node->path);
 	if (!folded)
 		return -ENOMEM;
-	if (fes_needs_leaving(needs, reader->managed, folded) &&
+	if (fes_needs_referred(needs, reader->managed, folded) &&
 		!fes_origin_has(&needs->origin, fes_origin_mark(node)))
 		node->role = FES_FOREIGN;
 	free(folded);
@@ -282,7 +282,7 @@ static int read_dir(struct reader *reader, struct fes_node *dir, unsigned depth)
 		if (child->directory && child->role != FES_FOREIGN)
 			r = read_dir(reader, child, depth + 1);
 		if (r == 0)
-			r = settle_leaving(reader, child);
+			r = settle_referred(reader, child);
 	}
 	if (r == 0)
 		r = settle_role(reader, dir);

@@ -103,7 +103,10 @@ static int note_kept(struct fes_work *work)
 	if (needs->other_mixin)
 		fes_mirror_note(context, work->mirror,
 			FES_MIXIN_PATH ": differs from the primary's, and secrets may depend on it: not replaced; --force replaces it");
-	if (!needs->other_loader && !needs->other_mixin)
+	if (needs->replaces_mixin)
+		fes_mirror_note(context, work->mirror,
+			FES_MIXIN_PATH ": replaced by the primary's because of --force: secrets that depend on the old one can be had no more");
+	if (needs->kept.n == work->run->tree->needs->kept.n)
 		return 0;
 	return fes_tree_copy_for(work->run->tree, needs, &work->copy);
 }

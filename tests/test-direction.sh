@@ -413,7 +413,7 @@ test_it_comes_back_as_the_primary()
 	come_back
 	boot_from $A
 	keeps b.img /EFI/Linux/new.efi
-	err_has 'a sync would destroy /EFI/Linux/new\.efi, /loader/entries/new\.conf; .*--primary=b\.img:1'
+	err_has 'this one would destroy /EFI/Linux/new\.efi, /loader/entries/new\.conf; .*--primary=b\.img:1'
 	lacks c.img new
 	has c.img old
 	syncs --primary=b.img

@@ -316,6 +316,105 @@ START_TEST(test_another_boot_secret_stays)
 }
 END_TEST
 
+static const struct fixture_file with_secret[] = {{.path = FES_MIXIN_PATH, .text = "their"}};
+static const struct fixture_file with_empty_secret[] = {
+	{.path = "/loader/loader.conf", .text = "timeout 3\n"},
+	{.path = FES_MIXIN_PATH, .size = 0},
+};
+
+/* A power cut leaves it so, until systemd-stub fills it. */
+START_TEST(test_an_empty_boot_secret_is_no_reason_to_replace_one)
+{
+	struct test *t = test_new();
+	struct fes_tree *copy;
+
+	read_primary(t, with_empty_secret, N(with_empty_secret));
+	read_mirror(t, with_secret, N(with_secret), false);
+	ck_assert(!is_managed(&t->mirror, FES_MIXIN_PATH));
+	ck_assert_int_eq(fes_tree_copy_for(t->primary.tree, t->mirror.tree->needs, &copy), 0);
+	ck_assert_int_eq(fes_tree_find(copy, FES_MIXIN_PATH)->role, FES_FOREIGN);
+	ck_assert_uint_ne(t->mirror.tree->needs->kept.n, t->primary.tree->needs->kept.n);
+	fes_tree_free(copy);
+	test_free(t);
+}
+END_TEST
+
+static const struct fixture_file with_two_systems[] = {
+	{.path = "/loader/entries/ours.conf", .text = "linux /k/old\ninitrd /k/shared\n"},
+	{.path = "/loader/entries/theirs.conf",
+		.text = "linux /t/linux\ninitrd /k/shared\nefi /EFI/Linux/t.efi\n"},
+	{.path = "/k/old", .text = "o"},
+	{.path = "/k/shared", .text = "s"},
+	{.path = "/t/linux", .text = "t"},
+	{.path = "/EFI/Linux/t.efi", .text = "t"},
+};
+
+START_TEST(test_what_an_excluded_entry_needs_stays_with_it)
+{
+	struct test *t = test_new();
+
+	ck_assert_int_eq(fes_managed_exclude(&t->managed, "/loader/entries/theirs.conf"), 0);
+	read_primary(t, debian, N(debian));
+	read_mirror(t, with_two_systems, N(with_two_systems), false);
+	ck_assert(is_managed(&t->mirror, "/k/old"));
+	ck_assert(!is_managed(&t->mirror, "/k/shared"));
+	ck_assert(!is_managed(&t->mirror, "/t/linux"));
+	ck_assert(!is_managed(&t->mirror, "/EFI/Linux/t.efi"));
+	test_free(t);
+}
+END_TEST
+
+START_TEST(test_an_excluded_entry_of_the_primary_needs_nothing)
+{
+	struct test *t = test_new();
+
+	ck_assert_int_eq(fes_managed_exclude(&t->managed, "/loader/entries/theirs.conf"), 0);
+	read_primary(t, with_two_systems, N(with_two_systems));
+	ck_assert(is_managed(&t->primary, "/k/shared"));
+	ck_assert(!is_managed(&t->primary, "/t/linux"));
+	test_free(t);
+}
+END_TEST
+
+static const struct fixture_file with_grub_entry[] = {
+	{.path = "/EFI/BOOT/BOOTX64.EFI", .text = "grub"},
+	{.path = "/loader/entries/g.conf", .text = "efi /EFI/BOOT/BOOTX64.EFI\n"},
+};
+static const struct fixture_file with_refind[] = {
+	{.path = "/EFI/BOOT/BOOTX64.EFI", .text = "refind"},
+};
+
+START_TEST(test_an_entry_is_no_reason_to_replace_another_boot_loader)
+{
+	struct test *t = test_new();
+
+	read_primary(t, with_grub_entry, N(with_grub_entry));
+	ck_assert(is_managed(&t->primary, "/EFI/BOOT/BOOTX64.EFI"));
+	read_mirror(t, with_refind, N(with_refind), false);
+	ck_assert(!is_managed(&t->mirror, "/EFI/BOOT/BOOTX64.EFI"));
+	ck_assert_str_eq(t->mirror.tree->needs->other_loader, "/EFI/BOOT/BOOTX64.EFI");
+	test_free(t);
+}
+END_TEST
+
+START_TEST(test_of_several_vendors_only_that_of_the_shim_is_managed)
+{
+	static const struct fixture_file files[] = {
+		{.path = "/EFI/BOOT/BOOTX64.EFI", .text = SHIM},
+		{.path = "/EFI/debian/shimx64.efi", .text = SHIM},
+		{.path = "/EFI/debian/BOOTX64.CSV", .text = "c"},
+		{.path = "/EFI/ubuntu/shimx64.efi", .text = SHIM "longer"},
+		{.path = "/EFI/ubuntu/BOOTX64.CSV", .text = "c"},
+	};
+	struct test *t = test_new();
+
+	read_primary(t, files, N(files));
+	ck_assert(is_managed(&t->primary, "/EFI/debian/BOOTX64.CSV"));
+	ck_assert(!is_managed(&t->primary, "/EFI/ubuntu"));
+	test_free(t);
+}
+END_TEST
+
 START_TEST(test_of_two_names_with_one_identity_one_is_managed)
 {
 	static const struct fixture_file files[] = {
@@ -384,6 +483,11 @@ static Suite *make_suite(void)
 	tcase_add_test(tc, test_what_is_excluded_is_not_called_kept);
 	tcase_add_test(tc, test_forced_it_is_replaced);
 	tcase_add_test(tc, test_another_boot_secret_stays);
+	tcase_add_test(tc, test_an_empty_boot_secret_is_no_reason_to_replace_one);
+	tcase_add_test(tc, test_what_an_excluded_entry_needs_stays_with_it);
+	tcase_add_test(tc, test_an_excluded_entry_of_the_primary_needs_nothing);
+	tcase_add_test(tc, test_an_entry_is_no_reason_to_replace_another_boot_loader);
+	tcase_add_test(tc, test_of_several_vendors_only_that_of_the_shim_is_managed);
 	tcase_add_test(tc, test_of_two_names_with_one_identity_one_is_managed);
 	tcase_add_test(tc, test_what_is_odd_is_named);
 	return suite;
