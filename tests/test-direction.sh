@@ -328,7 +328,7 @@ test_what_it_got_after_the_last_sync_is_kept()
 	boot_from $B
 	install b.img new
 	keeps a.img /EFI/Linux/late.efi
-	err_has 'since b\.img:1 was synced from it'
+	err_has 'after b\.img:1 was synced from it'
 	has c.img new
 }
 

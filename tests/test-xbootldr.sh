@@ -130,7 +130,7 @@ test_one_that_changed_by_itself_stops_that_disk()
 	kernel a.img 2 newer
 	on 1 put_text a.img /loader/loader.conf 'timeout 30'
 	run 4 --primary=a.img b.img c.img
-	err_has '^fatespsync: b\.img:2: has files that came after it was synced from a\.img:2: .*mine.*--primary=b\.img\)' \
+	err_has '^fatespsync: b\.img:2: has files that came after it was synced from a\.img:2, .*mine.*--primary=b\.img\)' \
 		'^fatespsync: b\.img: nothing was written to it, because the XBOOTLDR of its disk'
 	out_has '^b\.img: refused$' '^b\.img:2 \(XBOOTLDR of b\.img\): refused$'
 	pair_in_sync c.img
