@@ -13,9 +13,11 @@ static const char *const default_paths[] = {"/loader", "/EFI/Linux", "/EFI/syste
 /*
  * Inside managed directories, yet each volume's own: the seed must differ between volumes, where a
  * volume's files come from is told of itself, the software TPM's state belongs to the volume the
- * system was started from.
+ * system was started from. A firmware update is taken once, from the volume where it waits: fwupd
+ * puts it beside systemd-boot, others where UEFI 2.10, 8.5.5, says.
  */
-static const char *const private_paths[] = {FES_SEED_PATH, FES_ORIGIN_PATH, "/loader/swtpm"};
+static const char *const private_paths[] = {FES_SEED_PATH, FES_ORIGIN_PATH, "/loader/swtpm",
+	"/EFI/systemd/fw", "/EFI/UpdateCapsule"};
 
 /* bootctl's temporary files; left behind by a crash they mean nothing elsewhere. */
 static const char private_prefix[] = ".#";

@@ -1073,6 +1073,41 @@ test_state_of_a_volume_is_not_copied()
 	EOF
 }
 
+test_firmware_updates_wait_on_their_volume()
+{
+	volume p.img <<-'EOF'
+		/EFI/systemd/fw/fwupd-1.cap|=3000@1
+		/EFI/systemd/systemd-bootx64.efi|1
+		/EFI/UpdateCapsule/1.cap|=3000@2
+		/loader/loader.conf|timeout 3\n
+	EOF
+	volume m.img <<-'EOF'
+		/EFI/systemd/fw/fwupd-2.cap|=3000@3
+		/EFI/systemd/systemd-bootx64.efi|1
+		/EFI/UpdateCapsule/2.cap|=3000@4
+		/loader/loader.conf|timeout 3\n
+	EOF
+	STAYS='^EFI/systemd/fw(/|$)|^EFI/UpdateCapsule'
+	refused 0 --manage=/EFI --primary=p.img diff m.img
+	without p.img /EFI/systemd/systemd-bootx64.efi
+	with p.img <<-'EOF'
+		/EFI/systemd/systemd-bootx64.efi|2
+	EOF
+	synced --manage=/EFI
+	no_err
+	holds m.img <<-'EOF'
+		/EFI/systemd/fw/fwupd-2.cap|=3000@3
+		/EFI/systemd/systemd-bootx64.efi|2
+		/EFI/UpdateCapsule/2.cap|=3000@4
+		/loader/loader.conf|timeout 3\n
+	EOF
+	# one that came to the mirror since is nothing that a sync could destroy
+	with m.img <<-'EOF'
+		/EFI/systemd/fw/fwupd-3.cap|3
+	EOF
+	refused 0 --primary=p.img diff m.img
+}
+
 test_a_boot_secret_is_copied_where_there_is_none()
 {
 	volume p.img <<-'EOF'

@@ -98,6 +98,19 @@ START_TEST(test_each_volumes_own_is_foreign_inside_of_the_managed)
 }
 END_TEST
 
+START_TEST(test_waiting_firmware_updates_are_foreign)
+{
+	ck_assert_int_eq(fes_managed_add(&set, "/EFI"), 0);
+	expect("/EFI/systemd/fw", FES_FOREIGN);
+	expect("/EFI/systemd/fw/fwupd-1.cap", FES_FOREIGN);
+	expect("/EFI/UpdateCapsule", FES_FOREIGN);
+	expect("/efi/updatecapsule/1.cap", FES_FOREIGN);
+	expect("/EFI/systemd", FES_MANAGED);
+	expect("/EFI/systemd/fwupdx64.efi", FES_MANAGED);
+	expect("/EFI/fw", FES_MANAGED);
+}
+END_TEST
+
 /* The list itself is the same on all of a machine's volumes. */
 START_TEST(test_the_list_is_managed)
 {
@@ -218,6 +231,7 @@ int main(void)
 		test_a_longer_or_shorter_name_is_another,
 		test_case_does_not_matter,
 		test_each_volumes_own_is_foreign_inside_of_the_managed,
+		test_waiting_firmware_updates_are_foreign,
 		test_the_list_is_managed,
 		test_temporary_files_are_foreign_at_any_depth,
 		test_more_can_be_managed,
