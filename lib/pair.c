@@ -245,6 +245,11 @@ static int judge_disk(struct pair *pair)
 		kept_loader(pair), esp.notes);
 }
 
+static bool failed(const struct pair *pair)
+{
+	return pair->esp.error < 0 || pair->xbootldr.error < 0;
+}
+
 /*
  * Whether the disk as it is can be booted from; that is not known when it cannot be read. When all
  * was written before, this is no failure any more.
@@ -254,12 +259,29 @@ static void judge(struct pair *pair)
 	unsigned flags = pair->esp.run->flags;
 	int r;
 
-	if (!(flags & (FES_SYNC_DRY_RUN | FES_SYNC_BOOTS)) || pair->esp.error < 0 ||
-		pair->xbootldr.error < 0)
+	if (!(flags & (FES_SYNC_DRY_RUN | FES_SYNC_BOOTS)) || failed(pair))
 		return;
 	r = judge_disk(pair);
 	if (flags & FES_SYNC_DRY_RUN)
 		pair->esp.error = r;
+}
+
+static bool all_read(const struct pair *pair)
+{
+	return pair->esp.tree && (!pair->xbootldr.mirror || pair->xbootldr.tree);
+}
+
+/*
+ * One that was refused for what a sync would do to it is sound, and may be the one to boot from.
+ * That is settled by then and remains the reason: an error here is only logged.
+ */
+static void judge_refused(struct pair *pair)
+{
+	const struct fes_run *run = pair->esp.run;
+
+	if (run->flags & FES_SYNC_DRY_RUN && failed(pair) && all_read(pair) &&
+		fes_poll(run->context) == 0)
+		(void)judge_disk(pair);
 }
 
 static void settle(struct pair *pair)
@@ -269,6 +291,10 @@ static void settle(struct pair *pair)
 	fes_work_settle(esp, xbootldr->mirror ? xbootldr : NULL);
 	if (xbootldr->mirror)
 		fes_work_settle(xbootldr, esp);
+}
+
+static void done(struct pair *pair)
+{
 	for (size_t i = 0; i < pair->n; i++)
 		fes_work_done(pair->volumes[i]);
 }
@@ -290,4 +316,6 @@ void fes_mirror_sync(struct fes_mirror *mirror, const struct fes_run *run)
 		renew_seed(&pair);
 	judge(&pair);
 	settle(&pair);
+	judge_refused(&pair);
+	done(&pair);
 }

@@ -146,6 +146,60 @@ test_in_sync_and_not_booting_is_in_sync()
 		".mirrors[0] | .state == \"in-sync\" and .lacking == \"$NO_COMPLETE\""
 }
 
+# ---- refused ----
+
+# A mirror that has something of its own may be the one to boot from.
+test_one_refused_for_its_own_files_is_judged()
+{
+	make_booting
+	run 0
+	put_text b.img /loader/entries/mine.conf $'linux /token/6.1/linux\ninitrd /token/none\n'
+	refused 1 status
+	out_has '^  state +refused: has files that came after' \
+		'^  warning +/loader/entries/mine\.conf: /token/none \(initrd\) is missing$'
+	[[ $(grep -c '^  boots     yes$' out) == 2 ]] || complain 'one does not boot'
+	take b.img /token/6.1/linux
+	refused 1 --json=short status
+	json '.mirrors[0] | .state == "refused" and .boots == false' \
+		".mirrors[0].lacking == \"$NO_COMPLETE\"" \
+		'.mirrors[0].message | contains("has files that came after")'
+}
+
+test_one_without_room_is_judged()
+{
+	make_booting
+	run 0
+	write_bytes big $((SIZE - 700000)) 2
+	mcopy -i b.img@@$OFFSET big ::/foreign
+	write_bytes kernel 2000000 1
+	mcopy -i a.img@@$OFFSET kernel ::/EFI/Linux/large.efi
+	refused 1 --json=short status
+	json '.mirrors[0] | .state == "refused" and .boots == true' \
+		'.mirrors[0].message | contains("too little room") or contains("free")'
+}
+
+# That is what it may have been refused for.
+test_one_that_is_damaged_is_not_judged()
+{
+	make_booting
+	run 0
+	damage b.img
+	refused 1 --json=short status
+	json '.mirrors[0] | .state == "refused" and (has("boots") | not) and .notes == []'
+}
+
+test_a_refused_newcomer_is_told_why_and_no_more()
+{
+	make_booting
+	take a.img /loader/esp-sync
+	write_bytes big $((SIZE - 700000)) 2
+	mcopy -i b.img@@$OFFSET big ::/foreign
+	write_bytes kernel 2000000 1
+	mcopy -i a.img@@$OFFSET kernel ::/EFI/Linux/large.efi
+	refused 4 add b.img
+	err_lacks 'does not boot'
+}
+
 # ---- entries ----
 
 test_what_is_missing_beside_a_complete_entry_is_a_warning()
@@ -282,6 +336,20 @@ test_a_primary_with_an_xbootldr_and_without_mirrors()
 	says a.img yes
 	block 'primary a.img:2 (XBOOTLDR of a.img:1)'
 	warnings_are "FAT12: $FIRMWARE"
+}
+
+test_both_are_judged_when_one_of_them_is_refused()
+{
+	make_pairs
+	run 0
+	on_xbootldr put_text b.img /loader/entries/mine.conf 'linux /none'
+	refused 1 --json=short status
+	json '.mirrors[0] | .boots and .xbootldr.state == "refused"' \
+		'.mirrors[0].xbootldr.notes | index("/loader/entries/mine.conf: /none (linux) is missing") != null' \
+		'.mirrors[0].xbootldr.message | contains("has files that came after")'
+	on_xbootldr take b.img /token/6.1/linux
+	refused 1 status
+	out_has "^  boots +no: $NO_COMPLETE$"
 }
 
 # Boot loaders read the XBOOTLDR of their disk, whichever ESP of it they are on.
