@@ -11,6 +11,7 @@
 #include "fat/fat.h"
 
 #include "lib/bls.h"
+#include "lib/paths.h"
 
 /*
  * Lines are split and trimmed as systemd-boot does it (systemd, src/boot/efi-string.c,
@@ -198,10 +199,11 @@ static size_t normalise(struct text text, char *to)
 
 	if (text.len == 0 || is_separator(text.start[text.len - 1]))
 		return 0;
-	while (text.len > 0) {
+	for (unsigned n = 1; text.len > 0; n++) {
 		struct text part = take_part(&text);
 
-		if (!is_name(part))
+		if (!is_name(part) || n > FES_PATH_PARTS_MAX ||
+			(size_t)(at - to) + 1 + part.len > FES_PATH_LEN_MAX)
 			return 0;
 		*at++ = '/';
 		memcpy(at, part.start, part.len);

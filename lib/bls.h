@@ -36,8 +36,8 @@ struct fes_bls {
  *
  * Paths are normalised: they begin with one '/', '\' counts as '/', there is one between two parts and
  * none at the end; parts lose dots at their end, as names on FAT do. One with "." or "..",
- * with a part that is too long or a character that FAT cannot hold, with a '/' at its end, or without
- * any part, is none.
+ * with a part that is too long or a character that FAT cannot hold, with a '/' at its end, without
+ * any part, or beyond what lib/paths.h sets as limits, is none.
  *
  * @text need not end with NUL and may hold any bytes. Returns 0 or -ENOMEM; free with
  * fes_bls_done().

@@ -163,7 +163,10 @@ struct fes_managed {
 int fes_managed_init(struct fes_managed *managed);
 void fes_managed_done(struct fes_managed *managed);
 
-/* Whether @path is absolute, not the root, has no "." or "..", and names that FAT can hold. */
+/*
+ * Whether @path is absolute, not the root, has no "." or "..", names that FAT can hold, and is within
+ * the limits of lib/paths.h.
+ */
 bool fes_path_is_valid(const char *path);
 
 /* -EINVAL when @path is not valid. */

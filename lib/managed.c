@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "lib/own.h"
+#include "lib/paths.h"
 
 /* What boots a machine with systemd-boot. */
 static const char *const default_paths[] = {"/loader", "/EFI/Linux", "/EFI/systemd"};
@@ -62,12 +63,16 @@ bool fes_path_within(const char *path, const char *above)
 bool fes_path_is_valid(const char *path)
 {
 	const char *part = next_part(path);
+	size_t n_parts = 0, total = 0;
 
 	if (*path != '/' || *part == '\0')
 		return false;
 	while (*part) {
 		size_t len = part_len(part);
 
+		total += 1 + len;
+		if (++n_parts > FES_PATH_PARTS_MAX || total > FES_PATH_LEN_MAX)
+			return false;
 		if (len >= FAT_NAME_MAX || (len == 1 && part[0] == '.') ||
 			(len == 2 && part[0] == '.' && part[1] == '.'))
 			return false;

@@ -63,12 +63,14 @@ int fes_paths_add(struct fes_paths *paths, const char *path)
 
 int fes_paths_add_above(struct fes_paths *paths, const char *path)
 {
-	char *folded = fes_path_fold(path), *slash;
+	char *folded = fes_path_fold(path), *end = folded;
 	int r = folded ? 0 : -ENOMEM;
 
-	while (r == 0 && (slash = strrchr(folded, '/')) && slash != folded) {
-		*slash = '\0';
-		r = push(paths, strdup(folded));
+	for (unsigned n = 0; r == 0 && n < FES_PATH_PARTS_MAX && *end; n++) {
+		end = strchr(end + 1, '/');
+		if (!end)
+			break;
+		r = push(paths, strndup(folded, (size_t)(end - folded)));
 	}
 	free(folded);
 	return r;

@@ -6,6 +6,14 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "fat/fat.h"
+
+/* Of a path with one '/' before each part. A longer one leads to nothing that we would read. */
+enum {
+	FES_PATH_PARTS_MAX = FAT_DEPTH_MAX + 1, /* a file in the deepest directory */
+	FES_PATH_LEN_MAX = 4096,                /* bytes, without NUL */
+};
+
 struct fes_paths {
 	char **list; /* folded, after fes_paths_settle() in strcmp() order and each once */
 	size_t n;
@@ -21,7 +29,7 @@ char *fes_path_fold(const char *path);
 /* Put @path into the set. 0 or -ENOMEM. */
 int fes_paths_add(struct fes_paths *paths, const char *path);
 
-/* The directories above @path, but for the root. */
+/* The directories above @path, but for the root; of more than FES_PATH_PARTS_MAX the topmost. */
 int fes_paths_add_above(struct fes_paths *paths, const char *path);
 
 /* All of @from. */

@@ -12,6 +12,7 @@
 
 #include "fat/fat.h"
 #include "lib/bls.h"
+#include "lib/paths.h"
 #include "tests/faults-wrap.h"
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
@@ -295,7 +296,7 @@ START_TEST(test_a_name_has_up_to_255_units_of_utf16)
 }
 END_TEST
 
-/* "KEY " and 'x/' up to @len bytes, ending in 'x', then another line. */
+/* "KEY " and slashes up to @len bytes, ending in 'x', then another line. */
 static void expect_long_line(size_t len)
 {
 	static const char next[] = "\nlinux /b\n";
@@ -304,13 +305,12 @@ static void expect_long_line(size_t len)
 
 	ck_assert_ptr_nonnull(text);
 	memcpy(text, "initrd ", 7);
-	for (size_t i = 7; i < len; i++)
-		text[i] = "x/"[(i - 7) % 2];
+	memset(text + 7, '/', len - 7);
 	text[len - 1] = 'x';
 	memcpy(text + len, next, sizeof next);
 	parse_bytes(text, len + sizeof next - 1, &bls);
 	ck_assert_uint_eq(bls.n_lines, 2);
-	ck_assert_uint_ge(strlen(bls.lines[0].whole), len - 7);
+	ck_assert_str_eq(bls.lines[0].whole, "/x");
 	ck_assert_uint_eq(strlen(bls.lines[0].value), len - 7);
 	ck_assert_str_eq(bls.lines[1].whole, "/b");
 	ck_assert_uint_eq(bls.lines[1].number, 2);
@@ -324,6 +324,47 @@ START_TEST(test_lines_can_be_of_any_length)
 	expect_long_line(4097);
 	expect_long_line(64 * 1024);
 	expect_long_line(1024 * 1024);
+}
+END_TEST
+
+/* "linux " and "/a", @n times, of which the last ones have @len bytes more in all. */
+static void expect_deep_path(size_t n, size_t len, bool fits)
+{
+	char *text = calloc(1, 6 + n * 2 + len + 1), *at;
+	struct fes_bls bls;
+
+	ck_assert_ptr_nonnull(text);
+	at = stpcpy(text, "linux ");
+	for (size_t i = n; i > 0; i--) {
+		size_t more = len / i;
+
+		at = stpcpy(at, "/a");
+		memset(at, 'a', more);
+		at += more;
+		len -= more;
+	}
+	parse_bytes(text, (size_t)(at - text), &bls);
+	ck_assert_uint_eq(bls.n_lines, 1);
+	if (fits)
+		ck_assert_str_eq(bls.lines[0].whole, text + 6);
+	else
+		ck_assert_ptr_null(bls.lines[0].whole);
+	fes_bls_done(&bls);
+	free(text);
+}
+
+START_TEST(test_what_lies_deeper_than_we_read_is_no_path)
+{
+	expect_deep_path(FES_PATH_PARTS_MAX, 0, true);
+	expect_deep_path(FES_PATH_PARTS_MAX + 1, 0, false);
+	expect_deep_path(60000, 0, false);
+}
+END_TEST
+
+START_TEST(test_a_path_has_up_to_4096_bytes)
+{
+	expect_deep_path(32, FES_PATH_LEN_MAX - 64, true);
+	expect_deep_path(32, FES_PATH_LEN_MAX - 64 + 1, false);
 }
 END_TEST
 
@@ -595,6 +636,8 @@ int main(void)
 		test_names_beyond_ascii_are_utf8,
 		test_a_name_has_up_to_255_units_of_utf16,
 		test_lines_can_be_of_any_length,
+		test_what_lies_deeper_than_we_read_is_no_path,
+		test_a_path_has_up_to_4096_bytes,
 		test_a_long_comment_hides_nothing,
 		test_several_paths_on_a_line_can_also_be_one_with_blanks,
 		test_other_lines_have_one_path,

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "lib/internal.h"
+#include "lib/paths.h"
 
 static struct fes_managed set;
 
@@ -206,6 +207,59 @@ START_TEST(test_a_name_longer_than_any_on_fat_is_refused)
 }
 END_TEST
 
+START_TEST(test_a_path_beyond_what_we_read_is_refused)
+{
+	char path[FES_PATH_LEN_MAX + 2] = "";
+
+	for (int i = 0; i < FES_PATH_PARTS_MAX; i++)
+		(void)strcat(path, "/a");
+	ck_assert(fes_path_is_valid(path));
+	ck_assert(!fes_path_is_valid(strcat(path, "/a")));
+	memset(path, 'x', FES_PATH_LEN_MAX + 1);
+	for (int i = 0; i < FES_PATH_LEN_MAX; i += 128)
+		path[i] = '/';
+	ck_assert(!fes_path_is_valid(path));
+	path[FES_PATH_LEN_MAX] = '\0';
+	ck_assert(fes_path_is_valid(path));
+}
+END_TEST
+
+static void expect_above(const char *path, const char *const *wanted, size_t n)
+{
+	struct fes_paths paths = {0};
+
+	ck_assert_int_eq(fes_paths_add_above(&paths, path), 0);
+	fes_paths_settle(&paths);
+	ck_assert_uint_eq(paths.n, n);
+	for (size_t i = 0; i < n; i++)
+		ck_assert_str_eq(paths.list[i], wanted[i]);
+	fes_paths_done(&paths);
+}
+
+START_TEST(test_what_lies_above_a_path_is_all_but_the_root)
+{
+	static const char *const above[] = {"/1", "/1/2"};
+
+	expect_above("", NULL, 0);
+	expect_above("/1", NULL, 0);
+	expect_above("/1/2", above, 1);
+	expect_above("/1//2/3", above, 2);
+}
+END_TEST
+
+START_TEST(test_of_a_path_beyond_what_we_read_not_all_is_above)
+{
+	struct fes_paths paths = {0};
+	char path[4096] = "";
+
+	for (size_t i = 0; i < sizeof path - 1; i++)
+		path[i] = "/a"[i % 2];
+	ck_assert_int_eq(fes_paths_add_above(&paths, path), 0);
+	ck_assert_uint_eq(paths.n, FES_PATH_PARTS_MAX);
+	fes_paths_done(&paths);
+}
+END_TEST
+
 START_TEST(test_a_path_lies_within_itself_and_what_is_above)
 {
 	ck_assert(fes_path_within("/loader", "/loader"));
@@ -240,6 +294,9 @@ int main(void)
 		test_slashes_too_many_mean_nothing,
 		test_paths_that_mean_nothing_are_refused,
 		test_a_name_longer_than_any_on_fat_is_refused,
+		test_a_path_beyond_what_we_read_is_refused,
+		test_what_lies_above_a_path_is_all_but_the_root,
+		test_of_a_path_beyond_what_we_read_not_all_is_above,
 		test_a_path_lies_within_itself_and_what_is_above,
 	};
 	Suite *suite = suite_create("managed");
