@@ -20,6 +20,11 @@ void fes_set_entropy(struct fes_context *context, fes_entropy_fn fn)
 
 /* ---- a new seed ---- */
 
+static bool is_without_entropy(int error)
+{
+	return error == EAGAIN || error == ENOSYS;
+}
+
 /* Early after boot the kernel may have nothing yet: that is no reason to hold up a boot. */
 static int get_entropy(struct fes_context *context, uint8_t *buf, size_t len)
 {
@@ -29,7 +34,7 @@ static int get_entropy(struct fes_context *context, uint8_t *buf, size_t len)
 		ssize_t n = entropy(buf + done, len - done, GRND_NONBLOCK);
 
 		if (n < 0 && errno != EINTR)
-			return -errno;
+			return is_without_entropy(errno) ? -EAGAIN : -errno;
 		if (n > 0)
 			done += (size_t)n;
 	}
@@ -135,7 +140,7 @@ static int renew(struct fes_volume *volume, const struct fat_entry *entry, const
 	int r = fes_seed_mint_from(volume, entry->first_cluster, entry->size, seed);
 
 	if (r == -EAGAIN) {
-		*ret_note = "random seed: left as it is, because the kernel has no entropy yet";
+		*ret_note = "random seed: left as it is, because the kernel gives no entropy";
 		return 0;
 	}
 	if (r == 0)

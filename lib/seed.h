@@ -20,8 +20,8 @@ void fes_set_entropy(struct fes_context *context, fes_entropy_fn fn);
  * Make a new seed: SHA-256 of fresh bytes from the kernel and of the old seed (@old may be NULL),
  * each with its length in front as bootctl does, so that it is never worse than the old one.
  *
- * Returns 0, -EAGAIN (the kernel has no entropy yet; not reported), or another errno of
- * getrandom(), not reported either.
+ * Returns 0, -EAGAIN (the kernel has no entropy yet, or no getrandom() at all; not reported),
+ * or another errno of getrandom(), not reported either.
  */
 int fes_seed_mint(struct fes_context *context, const void *old, size_t old_len,
 	uint8_t ret[FES_SEED_LEN]);

@@ -65,7 +65,7 @@ static int make_seed(struct fes_work *work, const struct fes_node *m)
 	if (r != -EAGAIN)
 		return r;
 	fes_mirror_note(work->run->context, work->mirror,
-		"random seed: none was made, because the kernel has no entropy yet");
+		"random seed: none was made, because the kernel gives no entropy");
 	return 0;
 }
 

@@ -38,12 +38,21 @@ static ssize_t give_nothing(void *buf, size_t len, unsigned flags)
 	return -1;
 }
 
-static ssize_t refuse(void *buf, size_t len, unsigned flags)
+static ssize_t be_unknown(void *buf, size_t len, unsigned flags)
 {
 	(void)buf;
 	(void)len;
 	(void)flags;
 	errno = ENOSYS;
+	return -1;
+}
+
+static ssize_t refuse(void *buf, size_t len, unsigned flags)
+{
+	(void)buf;
+	(void)len;
+	(void)flags;
+	errno = EIO;
 	return -1;
 }
 
@@ -129,8 +138,10 @@ START_TEST(test_without_entropy_there_is_no_seed)
 	uint8_t seed[FES_SEED_LEN] = {0}, zeros[FES_SEED_LEN] = {0};
 
 	ck_assert_int_eq(fes_seed_mint(context, "old", 3, seed), -EAGAIN);
+	fes_set_entropy(context, be_unknown);
+	ck_assert_int_eq(fes_seed_mint(context, "old", 3, seed), -EAGAIN);
 	fes_set_entropy(context, refuse);
-	ck_assert_int_eq(fes_seed_mint(context, "old", 3, seed), -ENOSYS);
+	ck_assert_int_eq(fes_seed_mint(context, "old", 3, seed), -EIO);
 	ck_assert_mem_eq(seed, zeros, sizeof seed);
 	fes_free(context);
 }
@@ -260,7 +271,10 @@ START_TEST(test_without_entropy_the_old_seed_stays)
 	struct test *t = new_test(_i, 32, NULL);
 
 	fes_set_entropy(t->context, give_nothing);
-	expect_left_alone(t, "no entropy yet");
+	expect_left_alone(t, "gives no entropy");
+	t = new_test(_i, 32, NULL);
+	fes_set_entropy(t->context, be_unknown);
+	expect_left_alone(t, "gives no entropy");
 }
 END_TEST
 
@@ -269,7 +283,7 @@ START_TEST(test_a_kernel_that_refuses_is_told)
 	struct test *t = new_test(_i, 32, NULL);
 
 	fes_set_entropy(t->context, refuse);
-	ck_assert_int_eq(fes_seed_renew(t->volume, &t->note), -ENOSYS);
+	ck_assert_int_eq(fes_seed_renew(t->volume, &t->note), -EIO);
 	ck_assert_ptr_nonnull(strstr(t->message, "esp: random seed"));
 	ck_assert_mem_eq(t->f->bytes, t->before, t->f->size);
 	free_test(t);
@@ -577,13 +591,24 @@ START_TEST(test_a_sync_that_fails_leaves_the_seed)
 }
 END_TEST
 
+START_TEST(test_a_mirror_is_synced_where_getrandom_is_unknown)
+{
+	struct pair *pair = new_pair(_i ? 512 : -1, true);
+
+	fes_set_entropy(pair->context, be_unknown);
+	ck_assert_int_eq(sync_pair(pair), FES_MIRROR_SYNCED);
+	ck_assert_ptr_nonnull(strstr(pair->note, "gives no entropy"));
+	free_pair(pair);
+}
+END_TEST
+
 START_TEST(test_a_mirror_is_synced_without_entropy_and_that_is_noted)
 {
 	struct pair *pair = new_pair(_i ? 512 : -1, true);
 
 	fes_set_entropy(pair->context, give_nothing);
 	ck_assert_int_eq(sync_pair(pair), FES_MIRROR_SYNCED);
-	ck_assert_ptr_nonnull(strstr(pair->note, "no entropy yet"));
+	ck_assert_ptr_nonnull(strstr(pair->note, "gives no entropy"));
 	if (_i)
 		expect_kept(pair, 512);
 	else
@@ -625,7 +650,7 @@ START_TEST(test_a_mirror_fails_when_the_kernel_refuses)
 
 	fes_set_entropy(pair->context, refuse);
 	ck_assert_int_eq(sync_pair(pair), FES_MIRROR_FAILED);
-	ck_assert_ptr_nonnull(strstr(pair->message, strerror(ENOSYS)));
+	ck_assert_ptr_nonnull(strstr(pair->message, strerror(EIO)));
 	expect_kept(pair, FES_SEED_LEN);
 	free_pair(pair);
 }
@@ -675,6 +700,7 @@ int main(void)
 		test_what_is_excluded_gets_no_seed,
 		test_a_dry_run_writes_no_seed,
 		test_a_mirror_is_synced_without_entropy_and_that_is_noted,
+		test_a_mirror_is_synced_where_getrandom_is_unknown,
 	};
 	Suite *suite;
 	SRunner *runner;
