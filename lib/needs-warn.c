@@ -11,6 +11,12 @@
 
 /* What to say of a primary whose entries are odd: nothing here keeps it from being mirrored. */
 
+enum {
+	TOLD_MAX = 20,    /* warnings about entries; more tell nothing new */
+	LACKS_MAX = 1000, /* files found missing, told or not: each took reads of the device */
+	TEXT_MAX = 200,   /* bytes of a value; a line of an entry can be as long as the entry */
+};
+
 struct warner {
 	const struct fes_needs *needs;
 	const struct fes_managed *managed;
@@ -18,18 +24,47 @@ struct warner {
 	bool judged; /* what makes an entry incomplete is told elsewhere */
 	const struct fes_type1 *entry;
 	const struct fes_bls_line *line;
+	unsigned n_found; /* what there was to tell */
+	unsigned n_lacks;
 };
 
-static void warn(const struct warner *w, const char *text)
+static bool is_told(struct warner *w)
 {
-	const struct fes_volume *volume = w->tree->volume;
-
-	fes_log(volume->context, FES_LOG_WARNING, "%s: %s: line %u: %s %s: %s", volume->name,
-		w->entry->path, w->line->number, w->line->key, w->line->value, text);
+	return w->n_found++ < TOLD_MAX;
 }
 
-static void warn_of_lack(const struct warner *w, const char *text)
+static bool is_enough(const struct warner *w)
 {
+	return w->n_found > TOLD_MAX || w->n_lacks > LACKS_MAX;
+}
+
+/* Bytes of @text to show, which do not end within a character. */
+static int measure_shown(const char *text)
+{
+	size_t len = strnlen(text, TEXT_MAX + 1);
+
+	if (len <= TEXT_MAX)
+		return (int)len;
+	for (len = TEXT_MAX; len > 0 && ((unsigned char)text[len] & 0xc0) == 0x80;)
+		len--;
+	return (int)len;
+}
+
+static void warn(struct warner *w, const char *text)
+{
+	const struct fes_volume *volume = w->tree->volume;
+	const char *value = w->line->value;
+	int shown = measure_shown(value);
+
+	if (is_told(w))
+		fes_log(volume->context, FES_LOG_WARNING, "%s: %s: line %u: %s %.*s%s: %s",
+			volume->name, w->entry->path, w->line->number, w->line->key, shown, value,
+			value[shown] ? "..." : "", text);
+}
+
+static void warn_of_lack(struct warner *w, const char *text)
+{
+	w->n_lacks++;
 	if (!w->judged)
 		warn(w, text);
 }
@@ -74,7 +109,7 @@ static bool is_any_copied(const struct warner *w)
 	return false;
 }
 
-static int warn_of_line(const struct warner *w)
+static int warn_of_line(struct warner *w)
 {
 	struct fat_entry entry;
 	int r;
@@ -103,11 +138,11 @@ static int warn_of_entry(struct warner *w)
 	const struct fes_volume *volume = w->tree->volume;
 	int r = 0;
 
-	if (w->entry->unread && !w->judged)
+	if (w->entry->unread && !w->judged && is_told(w))
 		fes_log(volume->context, FES_LOG_WARNING,
 			"%s: %s: too large for an entry; what it refers to is not mirrored", volume->name,
 			w->entry->path);
-	for (size_t i = 0; r == 0 && i < w->entry->bls.n_lines; i++) {
+	for (size_t i = 0; r == 0 && !is_enough(w) && i < w->entry->bls.n_lines; i++) {
 		w->line = &w->entry->bls.lines[i];
 		r = warn_of_line(w);
 	}
@@ -133,21 +168,31 @@ static const struct fes_node *find_mirrored(const struct fes_node *node)
 }
 
 /* Of names with one identity boot counting may take either: systemd-bless-boot(8) then does nothing. */
-static void warn_of_doubles(const struct warner *w)
+static void warn_of_doubles(struct warner *w)
 {
 	const struct fes_volume *volume = w->tree->volume;
 
-	for (size_t i = 1; i < w->tree->n_nodes; i++) {
+	for (size_t i = 1; !is_enough(w) && i < w->tree->n_nodes; i++) {
 		const struct fes_node *node = w->tree->nodes[i], *mirrored = NULL;
 
 		if (node->role == FES_FOREIGN && fes_node_stands_as_choice(node) &&
 			!fes_managed_is_left_alone(w->managed, node->path))
 			mirrored = find_mirrored(node);
-		if (mirrored)
+		if (mirrored && is_told(w))
 			fes_log(volume->context, FES_LOG_WARNING,
 				"%s: %s: differs from %s only in its boot counter; that one is mirrored, this one is not: remove the one that is wrong",
 				volume->name, node->path, mirrored->name);
 	}
+}
+
+static void warn_of_rest(const struct warner *w)
+{
+	const struct fes_volume *volume = w->tree->volume;
+
+	if (is_enough(w))
+		fes_log(volume->context, FES_LOG_WARNING,
+			"%s: there are more problems with boot entries; the rest was not looked into",
+			volume->name);
 }
 
 int fes_needs_warn(const struct fes_needs *needs, const struct fes_managed *managed,
@@ -161,9 +206,11 @@ int fes_needs_warn(const struct fes_needs *needs, const struct fes_managed *mana
 		fes_log(tree->volume->context, FES_LOG_WARNING,
 			"%s: /loader/swtpm: not mirrored: it is the state of a software TPM, which a system booted from a mirror starts without",
 			tree->volume->name);
-	for (size_t i = 0; r == 0 && i < needs->entries.n; i++) {
+	for (size_t i = 0; r == 0 && !is_enough(&w) && i < needs->entries.n; i++) {
 		w.entry = &needs->entries.list[i];
 		r = warn_of_entry(&w);
 	}
+	if (r == 0)
+		warn_of_rest(&w);
 	return r;
 }

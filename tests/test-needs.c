@@ -24,7 +24,7 @@ struct test {
 	struct fes_context *context;
 	struct fes_managed managed;
 	struct side primary, mirror;
-	char warnings[4096];
+	char warnings[16384];
 };
 
 #define LOADER "#### LoaderInfo: systemd-boot 262 ####\n"
@@ -467,6 +467,72 @@ START_TEST(test_what_is_odd_is_named)
 }
 END_TEST
 
+static unsigned count_in(const char *text, const char *wanted)
+{
+	unsigned n = 0;
+
+	for (; (text = strstr(text, wanted)); text++)
+		n++;
+	return n;
+}
+
+/* "linux /k" and then @n lines of "initrd /gone". */
+static struct test *test_with_missing(unsigned n)
+{
+	char *text = malloc(9 + n * 13 + 1), *at = text;
+	struct fixture_file files[] = {
+		{.path = "/loader/entries/a.conf", .text = text},
+		{.path = "/k", .text = "k"},
+	};
+	struct test *t = test_new();
+
+	ck_assert_ptr_nonnull(text);
+	at = stpcpy(at, "linux /k\n");
+	while (n-- > 0)
+		at = stpcpy(at, "initrd /gone\n");
+	read_primary(t, files, N(files));
+	free(text);
+	return t;
+}
+
+static void expect_warnings(unsigned n, bool judged, unsigned n_lines, bool more)
+{
+	struct test *t = test_with_missing(n);
+
+	ck_assert_int_eq(fes_needs_warn(t->primary.tree->needs, &t->managed, t->primary.tree,
+		judged), 0);
+	ck_assert_uint_eq(count_in(t->warnings, "initrd /gone"), n_lines);
+	ck_assert_uint_eq(count_in(t->warnings, "more problems"), more);
+	test_free(t);
+}
+
+START_TEST(test_of_many_problems_some_are_named)
+{
+	expect_warnings(20, false, 20, false);
+	expect_warnings(21, false, 20, true);
+	expect_warnings(5000, false, 20, true);
+	expect_warnings(1000, true, 0, false);
+	expect_warnings(5000, true, 0, true);
+}
+END_TEST
+
+START_TEST(test_a_long_value_is_cut_between_characters)
+{
+	char text[1024] = "linux /";
+	struct fixture_file files[] = {{.path = "/loader/entries/a.conf", .text = text}};
+	struct test *t = test_new();
+
+	for (int i = 0; i < 100; i++)
+		(void)strcat(text, "\xe2\x82\xac");
+	read_primary(t, files, N(files));
+	ck_assert_int_eq(fes_needs_warn(t->primary.tree->needs, &t->managed, t->primary.tree,
+		false), 0);
+	ck_assert_uint_eq(count_in(t->warnings, "\xe2\x82\xac"), 66);
+	ck_assert_ptr_nonnull(strstr(t->warnings, "\xe2\x82\xac...: is missing"));
+	test_free(t);
+}
+END_TEST
+
 static Suite *make_suite(void)
 {
 	Suite *suite = suite_create("needs");
@@ -490,6 +556,8 @@ static Suite *make_suite(void)
 	tcase_add_test(tc, test_of_several_vendors_only_that_of_the_shim_is_managed);
 	tcase_add_test(tc, test_of_two_names_with_one_identity_one_is_managed);
 	tcase_add_test(tc, test_what_is_odd_is_named);
+	tcase_add_test(tc, test_of_many_problems_some_are_named);
+	tcase_add_test(tc, test_a_long_value_is_cut_between_characters);
 	return suite;
 }
 
