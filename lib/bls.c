@@ -411,6 +411,16 @@ bool fes_bls_identity(const char *name, char *ret)
 	return true;
 }
 
+bool fes_bls_is_bad(const char *name)
+{
+	const char *plus = strrchr(name, '+'), *at;
+
+	if (!plus || plus == name || !pass_counter(plus))
+		return false;
+	at = plus + 1 + strspn(plus + 1, "0");
+	return *at < '0' || *at > '9';
+}
+
 static bool is_hidden(const char *name)
 {
 	return name[0] == '.' || strncasecmp(name, "auto-", 5) == 0;

@@ -56,6 +56,12 @@ void fes_bls_done(struct fes_bls *bls);
 bool fes_bls_identity(const char *name, char *ret);
 
 /*
+ * Whether boot counting has found the entry or image of this name bad: it has a counter, as above, whose
+ * LEFT is 0.
+ */
+bool fes_bls_is_bad(const char *name);
+
+/*
  * Whether boot loaders take a file of this name in /loader/entries for an entry, or one in /EFI/Linux
  * for an image: ending in ".conf" or ".efi", beginning neither with '.' nor with "auto-" (systemd,
  * src/boot/boot.c).

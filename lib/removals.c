@@ -43,14 +43,27 @@ static bool is_running(const struct finder *finder, const struct fes_node *choic
 	return strcmp(identity, running) == 0;
 }
 
+/* Boot counting tells more than what runs now, and that more than a name. */
+static bool is_better(const struct finder *finder, const struct fes_node *choice,
+	const struct fes_node *than)
+{
+	bool bad = fes_bls_is_bad(choice->name), running = is_running(finder, choice);
+
+	if (bad != fes_bls_is_bad(than->name))
+		return !bad;
+	if (running != is_running(finder, than))
+		return running;
+	return strverscmp(choice->name, than->name) > 0;
+}
+
 /*
- * The choice without which the mirror would have none that can be booted: of those the running one, or
- * else the latest. NULL when one stays anyhow.
+ * The choice without which the mirror would have none that can be booted: the best of those that go.
+ * NULL when one stays anyhow; but one that boot counting has found bad does only where no other is left.
  */
 static int find_last_choice(const struct finder *finder, const struct fes_node **ret)
 {
 	const struct fes_comparison *c = finder->c;
-	const struct fes_node *last = NULL;
+	const struct fes_node *last = NULL, *bad = NULL; /* goes; stays, but is bad */
 
 	for (size_t i = 0; i < c->mirror->n_nodes; i++) {
 		const struct fes_node *m = c->mirror->nodes[i];
@@ -64,15 +77,16 @@ static int find_last_choice(const struct finder *finder, const struct fes_node *
 			return r;
 		if (!complete)
 			continue;
-		if (c->back[m->id]) {
+		if (c->back[m->id] && !fes_bls_is_bad(m->name)) {
 			*ret = NULL;
 			return 0;
 		}
-		if (!last || is_running(finder, m) ||
-			(!is_running(finder, last) && strverscmp(m->name, last->name) > 0))
+		if (c->back[m->id])
+			bad = m;
+		else if (!last || is_better(finder, m, last))
 			last = m;
 	}
-	*ret = last;
+	*ret = bad && last && fes_bls_is_bad(last->name) ? NULL : last;
 	return 0;
 }
 

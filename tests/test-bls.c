@@ -574,6 +574,26 @@ START_TEST(test_a_number_that_boot_loaders_do_not_take_is_no_counter)
 }
 END_TEST
 
+START_TEST(test_an_entry_without_tries_left_is_bad)
+{
+	ck_assert(fes_bls_is_bad("x+0-3.conf"));
+	ck_assert(fes_bls_is_bad("x+0.efi"));
+	ck_assert(fes_bls_is_bad("x+00-1.EFI"));
+	ck_assert(fes_bls_is_bad("x+3+0.conf"));
+	ck_assert(!fes_bls_is_bad("x.conf"));
+	ck_assert(!fes_bls_is_bad("x+1-3.conf"));
+	ck_assert(!fes_bls_is_bad("x+01.conf"));
+	ck_assert(!fes_bls_is_bad("x+3-0.conf"));
+	ck_assert(!fes_bls_is_bad("x+10.efi"));
+	ck_assert(!fes_bls_is_bad("x+0+3.conf"));
+	ck_assert(!fes_bls_is_bad("x+0.cfg"));
+	ck_assert(!fes_bls_is_bad("x+0-.conf"));
+	ck_assert(!fes_bls_is_bad("+0.conf"));
+	ck_assert(!fes_bls_is_bad("x+.conf"));
+	ck_assert(!fes_bls_is_bad(""));
+}
+END_TEST
+
 START_TEST(test_the_longest_names_have_an_identity)
 {
 	char name[FAT_NAME_MAX] = "", wanted[FAT_NAME_MAX] = "";
@@ -651,6 +671,7 @@ int main(void)
 		test_what_is_no_counter_stays,
 		test_other_files_have_no_counter,
 		test_a_number_that_boot_loaders_do_not_take_is_no_counter,
+		test_an_entry_without_tries_left_is_bad,
 		test_the_longest_names_have_an_identity,
 		test_what_boot_loaders_pass_over_is_no_entry_and_no_image,
 	};

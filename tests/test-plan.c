@@ -1410,6 +1410,71 @@ static void prepare(void)
 	fixture_prepare(common, COUNT(common));
 }
 
+/* ---- what goes first for want of room ---- */
+
+static bool can_go(struct test *t, const char *running, const char *path)
+{
+	struct fes_removals removals;
+	bool found = false;
+
+	ck_assert_int_eq(make_plan(t), 0);
+	ck_assert_int_eq(fes_removals_find(t->plan, running, 0, &removals), 0);
+	for (size_t i = 0; i < removals.n; i++)
+		found |= strcmp(removals.nodes[i]->path, path) == 0;
+	fes_removals_done(&removals);
+	return found;
+}
+
+static const struct fixture_file new_image[] = {{.path = "/EFI/Linux/new.efi", .text = "n"}};
+
+START_TEST(test_what_boot_counting_found_bad_goes_before_what_is_good)
+{
+	static const struct fixture_file images[] = {
+		{.path = "/EFI/Linux/a.efi", .text = "a"},
+		{.path = "/EFI/Linux/b+0-3.efi", .text = "b"},
+		{.path = "/EFI/Linux/c+0.efi", .text = "c"},
+	};
+	struct test *t = NEW_TEST(new_image, images);
+
+	ck_assert(!can_go(t, NULL, "/EFI/Linux/a.efi"));
+	ck_assert(can_go(t, NULL, "/EFI/Linux/b+0-3.efi"));
+	ck_assert(can_go(t, NULL, "/EFI/Linux/c+0.efi"));
+	free_test(t);
+}
+END_TEST
+
+START_TEST(test_a_bad_one_that_stays_is_not_the_last_choice)
+{
+	static const struct fixture_file bad[] = {{.path = "/EFI/Linux/b+0-3.efi", .text = "b"}};
+	static const struct fixture_file images[] = {
+		{.path = "/EFI/Linux/a.efi", .text = "a"},
+		{.path = "/EFI/Linux/b+0-3.efi", .text = "b"},
+	};
+	struct test *t = NEW_TEST(bad, images);
+
+	ck_assert(!can_go(t, NULL, "/EFI/Linux/a.efi"));
+	free_test(t);
+}
+END_TEST
+
+START_TEST(test_where_all_are_bad_one_that_stays_is_enough)
+{
+	static const struct fixture_file bad[] = {{.path = "/EFI/Linux/b+0-3.efi", .text = "b"}};
+	static const struct fixture_file images[] = {
+		{.path = "/EFI/Linux/a+0-3.efi", .text = "a"},
+		{.path = "/EFI/Linux/b+0-3.efi", .text = "b"},
+	};
+	struct test *t = NEW_TEST(bad, images);
+
+	ck_assert(can_go(t, NULL, "/EFI/Linux/a+0-3.efi"));
+	free_test(t);
+	t = NEW_TEST(new_image, images);
+	ck_assert(can_go(t, NULL, "/EFI/Linux/a+0-3.efi"));
+	ck_assert(!can_go(t, NULL, "/EFI/Linux/b+0-3.efi"));
+	free_test(t);
+}
+END_TEST
+
 static void add_case(Suite *suite, const char *name, const TTest *const *tests, size_t n, int loops)
 {
 	TCase *tc = tcase_create(name);
@@ -1492,6 +1557,17 @@ static void add_order(Suite *suite)
 	add_case(suite, "refused", refused, 1, 3);
 }
 
+static void add_removals(Suite *suite)
+{
+	const TTest *const tests[] = {
+		test_what_boot_counting_found_bad_goes_before_what_is_good,
+		test_a_bad_one_that_stays_is_not_the_last_choice,
+		test_where_all_are_bad_one_that_stays_is_enough,
+	};
+
+	add_case(suite, "removals", tests, COUNT(tests), 1);
+}
+
 static void add_entries(Suite *suite)
 {
 	const TTest *const tests[] = {
@@ -1524,6 +1600,7 @@ int main(void)
 	add_places(suite);
 	add_renames(suite);
 	add_order(suite);
+	add_removals(suite);
 	add_entries(suite);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_ENV);
