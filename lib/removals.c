@@ -32,6 +32,17 @@ static int is_complete(const struct fes_tree *mirror, const struct fes_node *cho
 	return r < 0 ? r : 0;
 }
 
+/*
+ * Of the profiles of an image all but the first are entries of their own: "x.efi@ID" (systemd,
+ * src/boot/boot.c, boot_entry_add_type2()). An ID may hold anything, and so may a name.
+ */
+static bool is_profile_of(const char *running, const char *identity)
+{
+	size_t len = strlen(identity);
+
+	return strncmp(running, identity, len) == 0 && running[len] == '@';
+}
+
 static bool is_running(const struct finder *finder, const struct fes_node *choice)
 {
 	char identity[FAT_NAME_MAX], running[FAT_NAME_MAX];
@@ -40,7 +51,8 @@ static bool is_running(const struct finder *finder, const struct fes_node *choic
 		return false;
 	(void)fes_bls_identity(choice->name, identity);
 	(void)fes_bls_identity(finder->running, running);
-	return strcmp(identity, running) == 0;
+	return strcmp(identity, running) == 0 ||
+		(fes_bls_is_image_name(choice->name) && is_profile_of(running, identity));
 }
 
 /* Boot counting tells more than what runs now, and that more than a name. */

@@ -1475,6 +1475,36 @@ START_TEST(test_where_all_are_bad_one_that_stays_is_enough)
 }
 END_TEST
 
+static bool stays_running(const char *running)
+{
+	static const struct fixture_file images[] = {
+		{.path = "/loader/entries/c.conf", .text = "efi /c"},
+		{.path = "/c", .text = "c"},
+		{.path = "/EFI/Linux/A+2-1.efi", .text = "a"},
+		{.path = "/EFI/Linux/b.efi", .text = "b"},
+	};
+	struct test *t = NEW_TEST(new_image, images);
+	bool stays = !can_go(t, running, "/EFI/Linux/A+2-1.efi");
+
+	free_test(t);
+	return stays;
+}
+
+START_TEST(test_an_image_runs_in_any_of_its_profiles)
+{
+	ck_assert(stays_running("a.efi"));
+	ck_assert(stays_running("a.efi@1"));
+	ck_assert(stays_running("a.efi@factory-reset"));
+	ck_assert(stays_running("a.efi@b.efi@2"));
+	ck_assert(stays_running("a.efi@"));
+	ck_assert(!stays_running("b.efi@a.efi"));
+	ck_assert(!stays_running("c.conf@1"));
+	ck_assert(!stays_running("a.efi1"));
+	ck_assert(!stays_running("aa.efi@1"));
+	ck_assert(!stays_running("a@1"));
+}
+END_TEST
+
 static void add_case(Suite *suite, const char *name, const TTest *const *tests, size_t n, int loops)
 {
 	TCase *tc = tcase_create(name);
@@ -1563,6 +1593,7 @@ static void add_removals(Suite *suite)
 		test_what_boot_counting_found_bad_goes_before_what_is_good,
 		test_a_bad_one_that_stays_is_not_the_last_choice,
 		test_where_all_are_bad_one_that_stays_is_enough,
+		test_an_image_runs_in_any_of_its_profiles,
 	};
 
 	add_case(suite, "removals", tests, COUNT(tests), 1);
