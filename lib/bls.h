@@ -56,8 +56,8 @@ void fes_bls_done(struct fes_bls *bls);
 bool fes_bls_identity(const char *name, char *ret);
 
 /*
- * Whether boot counting has found the entry or image of this name bad: it has a counter, as above, whose
- * LEFT is 0.
+ * Whether boot counting has found the entry or image of this name bad: it has a counter, as above,
+ * whose LEFT is 0.
  */
 bool fes_bls_is_bad(const char *name);
 

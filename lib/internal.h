@@ -164,8 +164,8 @@ int fes_managed_init(struct fes_managed *managed);
 void fes_managed_done(struct fes_managed *managed);
 
 /*
- * Whether @path is absolute, not the root, has no "." or "..", names that FAT can hold, and is within
- * the limits of lib/paths.h.
+ * Whether @path is absolute, not the root, has no "." or "..", names that FAT can hold, and is
+ * within the limits of lib/paths.h.
  */
 bool fes_path_is_valid(const char *path);
 

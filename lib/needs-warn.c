@@ -191,7 +191,7 @@ static void warn_of_rest(const struct warner *w)
 
 	if (is_enough(w))
 		fes_log(volume->context, FES_LOG_WARNING,
-			"%s: there are more problems with boot entries; the rest was not looked into",
+			"%s: more problems with boot entries: the rest was not looked into",
 			volume->name);
 }
 

@@ -69,8 +69,9 @@ static bool is_better(const struct finder *finder, const struct fes_node *choice
 }
 
 /*
- * The choice without which the mirror would have none that can be booted: the best of those that go.
- * NULL when one stays anyhow; but one that boot counting has found bad does only where no other is left.
+ * The choice without which the mirror would have none that can be booted: the best of those that
+ * go. NULL when one stays anyhow; but one that boot counting has found bad does only where no other
+ * is left.
  */
 static int find_last_choice(const struct finder *finder, const struct fes_node **ret)
 {
