@@ -87,7 +87,7 @@ int fes_needs_settle(struct fes_needs *needs, const struct fes_tree *tree);
  * Log, as warnings, what is odd about the primary's entries: references that are no paths, or lead to
  * what is never copied, entries that are not looked into, files that are missing; names of which only
  * one can be copied; and what is not copied though it matters. Not, if that is @judged (lib/boots.h),
- * what keeps an entry from being booted.
+ * what keeps an entry from being booted. Beyond some it is only told that there are more.
  */
 int fes_needs_warn(const struct fes_needs *needs, const struct fes_managed *managed,
 	const struct fes_tree *tree, bool judged);
