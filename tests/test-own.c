@@ -238,6 +238,8 @@ START_TEST(test_a_short_name_that_is_taken_makes_way)
 	make(files, COUNT(files), NULL, 0);
 	apply(both, COUNT(both));
 	expect_both();
+	fixture_free(primary.f);
+	fixture_free(mirror.f);
 	make(files, COUNT(files), files, COUNT(files));
 	apply(both, COUNT(both));
 	expect_both();
