@@ -357,7 +357,20 @@ START_TEST(test_no_directory_stays_for_them)
 }
 END_TEST
 
-START_TEST(test_a_directory_that_stays_for_them_keeps_them)
+START_TEST(test_what_it_was_made_equal_to_keeps_no_directory)
+{
+	static const struct fixture_file files[] = {
+		{.path = "/EFI/Linux/a.efi", .size = 3000, .seed = 1},
+	};
+
+	MAKE(files, with_old);
+	fixture_do(mirror.f, "mdel -i x.img ::/loader/random-seed");
+	apply(NULL, 0);
+	ck_assert(!fixture_has(mirror.f, "/loader"));
+}
+END_TEST
+
+START_TEST(test_a_directory_that_stays_for_others_keeps_them)
 {
 	static const struct fixture_file files[] = {
 		{.path = "/EFI/Linux/a.efi", .size = 3000, .seed = 1},
@@ -494,7 +507,8 @@ int main(void)
 		test_a_new_one_comes_first_or_last_where_the_directory_stays,
 		test_no_directory_is_made_for_them,
 		test_no_directory_stays_for_them,
-		test_a_directory_that_stays_for_them_keeps_them,
+		test_what_it_was_made_equal_to_keeps_no_directory,
+		test_a_directory_that_stays_for_others_keeps_them,
 		test_an_excluded_directory_gets_none,
 		test_a_directory_in_the_place_of_one_is_left_alone,
 		test_too_little_room_for_them_alone_leaves_them_out,
