@@ -13,28 +13,28 @@
 
 enum { NAMED_MAX = 2, NAMED_WHEN_LOST_MAX = 20 };
 
+/* @text is taken over. NULL when memory is or was out. */
+static char *append(char *text, const char *between, const char *more)
+{
+	char *longer;
+
+	if (!text || asprintf(&longer, "%s%s%s", text, between, more) < 0)
+		longer = NULL;
+	free(text);
+	return longer;
+}
+
 /* "/a, /b and 3 more" */
 static char *name_lost(const struct fes_lost *lost, size_t n_named)
 {
-	char *text = strdup("");
+	char *text = strdup(""), rest[32];
 
-	for (size_t i = 0; text && i < lost->n && i < n_named; i++) {
-		char *longer;
-
-		if (asprintf(&longer, "%s%s%s", text, i == 0 ? "" : ", ", lost->nodes[i]->path) < 0)
-			longer = NULL;
-		free(text);
-		text = longer;
-	}
-	if (text && lost->n > n_named) {
-		char *longer;
-
-		if (asprintf(&longer, "%s and %zu more", text, lost->n - n_named) < 0)
-			longer = NULL;
-		free(text);
-		text = longer;
-	}
-	return text;
+	for (size_t i = 0; i < lost->n && i < n_named; i++)
+		text = append(text, i == 0 ? "" : ", ", lost->nodes[i]->path);
+	if (lost->n <= n_named)
+		return text;
+	(void)snprintf(rest, sizeof rest, "%zu more", lost->n - n_named);
+	return append(text, " and ", rest);
 }
 
 /* Which sync it was that both were equal after, in words. */
