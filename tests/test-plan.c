@@ -1061,7 +1061,7 @@ END_TEST
 
 static const struct fixture_file three_images[] = {
 	{.path = "/EFI/Linux/goes.efi", .size = 900, .seed = 1},
-	{.path = "/EFI/Linux/renamed+3.efi", .size = 950, .seed = 2},
+	{.path = "/EFI/Linux/named.efi", .size = 950, .seed = 2},
 	{.path = "/EFI/Linux/stays.efi", .size = 1000, .seed = 3},
 	{.path = "/EFI/Linux/goes.efi.extra.d/net.addon.efi", .size = 600, .seed = 4},
 	{.path = "/EFI/systemd/systemd-bootx64.efi", .size = 700, .seed = 5},
@@ -1080,7 +1080,7 @@ static bool is_retained(const struct test *t, const char *path)
 START_TEST(test_images_are_kept_although_no_entry_changes)
 {
 	static const struct fixture_file primary[] = {
-		{.path = "/EFI/Linux/renamed+2-1.efi", .size = 950, .seed = 2},
+		{.path = "/EFI/Linux/renamed.efi", .size = 950, .seed = 2},
 		{.path = "/EFI/Linux/stays.efi", .size = 1000, .seed = 3},
 		{.path = "/EFI/systemd/systemd-bootx64.efi", .size = 700, .seed = 5},
 	};
@@ -1095,7 +1095,7 @@ START_TEST(test_images_are_kept_although_no_entry_changes)
 			     "removed /EFI/Linux/goes.efi\n"
 			     "removed /EFI/Linux/goes.efi.extra.d\n"
 			     "removed /EFI/Linux/goes.efi.extra.d/net.addon.efi\n"
-			     "renamed /EFI/Linux/renamed+2-1.efi from /EFI/Linux/renamed+3.efi\n");
+			     "renamed /EFI/Linux/renamed.efi from /EFI/Linux/named.efi\n");
 	free_test(t);
 }
 END_TEST
@@ -1105,7 +1105,7 @@ START_TEST(test_a_renamed_image_is_not_kept_under_its_old_name)
 	static const struct fixture_file primary[] = {
 		{.path = "/EFI/Linux/goes.efi", .size = 900, .seed = 1},
 		{.path = "/EFI/Linux/goes.efi.extra.d/net.addon.efi", .size = 600, .seed = 4},
-		{.path = "/EFI/Linux/renamed+2-1.efi", .size = 950, .seed = 2},
+		{.path = "/EFI/Linux/renamed.efi", .size = 950, .seed = 2},
 		{.path = "/EFI/Linux/stays.efi", .size = 1000, .seed = 3},
 		{.path = "/EFI/systemd/systemd-bootx64.efi", .size = 700, .seed = 5},
 	};
@@ -1113,7 +1113,7 @@ START_TEST(test_a_renamed_image_is_not_kept_under_its_old_name)
 
 	t->keep_images = true;
 	expect_and_settle(t, "payload: rebuild /EFI/Linux\n"
-			     "renamed /EFI/Linux/renamed+2-1.efi from /EFI/Linux/renamed+3.efi\n");
+			     "renamed /EFI/Linux/renamed.efi from /EFI/Linux/named.efi\n");
 	free_test(t);
 }
 END_TEST
@@ -1132,7 +1132,7 @@ START_TEST(test_a_directory_of_images_is_kept_whole)
 		       "removed /EFI/Linux/goes.efi\n"
 		       "removed /EFI/Linux/goes.efi.extra.d\n"
 		       "removed /EFI/Linux/goes.efi.extra.d/net.addon.efi\n"
-		       "removed /EFI/Linux/renamed+3.efi\n"
+		       "removed /EFI/Linux/named.efi\n"
 		       "removed /EFI/Linux/stays.efi\n"
 		       "contents /EFI/systemd/systemd-bootx64.efi\n");
 	settle(t);

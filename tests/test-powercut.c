@@ -284,7 +284,7 @@ static const struct cut_file renamed_with_entry[] = {
 	{NULL, NULL, NULL},
 };
 static const struct cut_file changed_kind[] = {
-	{"/loader/entries/a.conf", "=title thing\n", "=title thing/x.efi\n"},
+	{"/loader/entries/a.conf", "=extra /EFI/Linux/thing\n", "=extra /EFI/Linux/thing/x.efi\n"},
 	{"/EFI/Linux/thing", "3000@1", NULL},
 	{"/EFI/Linux/thing/x.efi", NULL, "3000@1"},
 	{NULL, NULL, NULL},
