@@ -321,8 +321,11 @@ static int read_mixin(struct fes_volume *volume, struct fes_needs *needs)
 
 	if (r == -ENOENT || r == -ENOTDIR)
 		return 0;
-	if (r < 0 || entry.attributes & FAT_ATTR_DIRECTORY || entry.size == 0)
+	if (r < 0 || entry.attributes & FAT_ATTR_DIRECTORY)
 		return r;
+	needs->mixin_len = entry.size;
+	if (entry.size == 0 || entry.size > sizeof needs->mixin)
+		return 0;
 	buf = blkdev_buffer_new(4096);
 	if (!buf)
 		return -ENOMEM;
@@ -330,10 +333,8 @@ static int read_mixin(struct fes_volume *volume, struct fes_needs *needs)
 	n = r == 0 ? fat_file_read(file, buf, 4096) : r;
 	if (r == 0)
 		fat_file_close(file);
-	if (n > 0) {
-		needs->mixin_len = (size_t)n < sizeof needs->mixin ? (size_t)n : sizeof needs->mixin;
-		memcpy(needs->mixin, buf, needs->mixin_len);
-	}
+	if (n > 0)
+		memcpy(needs->mixin, buf, (size_t)n);
 	explicit_bzero(buf, 4096);
 	free(buf);
 	return n < 0 ? (int)n : 0;
@@ -452,6 +453,7 @@ static int keep_mixin(const struct finder *finder, const struct fes_needs *prima
 {
 	struct fes_needs *needs = finder->needs;
 	bool same = needs->mixin_len == primary->mixin_len &&
+		needs->mixin_len <= sizeof needs->mixin &&
 		memcmp(needs->mixin, primary->mixin, needs->mixin_len) == 0;
 
 	if (needs->mixin_len == 0 || same || fes_managed_excludes(finder->managed, FES_MIXIN_PATH))

@@ -28,7 +28,7 @@ struct fes_needs {
 	size_t n_loaders;
 	bool has_swtpm;
 	uint8_t mixin[64]; /* FES_MIXIN_PATH */
-	size_t mixin_len;  /* 0: none */
+	size_t mixin_len;  /* of the file; 0: none; more than @mixin has: unread */
 
 	/* What follows from that. */
 	struct fes_paths files;   /* managed if they are files */

@@ -316,6 +316,19 @@ START_TEST(test_another_boot_secret_stays)
 }
 END_TEST
 
+/* systemd's has 32 bytes; of a longer one the end counts, too. */
+START_TEST(test_a_boot_secret_that_differs_far_behind_stays)
+{
+	char ours[201], theirs[201];
+
+	memset(ours, 'x', 200);
+	ours[200] = '\0';
+	memcpy(theirs, ours, sizeof theirs);
+	theirs[199] = 'y';
+	ck_assert(!mixin_is_managed(ours, theirs, false));
+}
+END_TEST
+
 static const struct fixture_file with_secret[] = {{.path = FES_MIXIN_PATH, .text = "their"}};
 static const struct fixture_file with_empty_secret[] = {
 	{.path = "/loader/loader.conf", .text = "timeout 3\n"},
@@ -549,6 +562,7 @@ static Suite *make_suite(void)
 	tcase_add_test(tc, test_what_is_excluded_is_not_called_kept);
 	tcase_add_test(tc, test_forced_it_is_replaced);
 	tcase_add_test(tc, test_another_boot_secret_stays);
+	tcase_add_test(tc, test_a_boot_secret_that_differs_far_behind_stays);
 	tcase_add_test(tc, test_an_empty_boot_secret_is_no_reason_to_replace_one);
 	tcase_add_test(tc, test_what_an_excluded_entry_needs_stays_with_it);
 	tcase_add_test(tc, test_an_excluded_entry_of_the_primary_needs_nothing);
