@@ -435,3 +435,9 @@ bool fes_bls_is_image_name(const char *name)
 {
 	return !is_hidden(name) && has_ending(name, ".efi");
 }
+
+bool fes_bls_is_program(const struct fes_bls_line *line)
+{
+	return strcmp(line->key, "linux") == 0 || strcmp(line->key, "uki") == 0 ||
+		strcmp(line->key, "efi") == 0;
+}

@@ -68,3 +68,6 @@ bool fes_bls_is_bad(const char *name);
  */
 bool fes_bls_is_entry_name(const char *name);
 bool fes_bls_is_image_name(const char *name);
+
+/* Whether it is @line that says what is started: a kernel, an UKI or an EFI program. */
+bool fes_bls_is_program(const struct fes_bls_line *line);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "lib/boots.h"
+#include "lib/file.h"
 #include "lib/type1.h"
 
 enum {
@@ -31,16 +32,6 @@ static void add_complete(struct count *count, uint64_t size)
 	count->choices.n_complete++;
 	if (size > count->choices.largest)
 		count->choices.largest = size;
-}
-
-/* Returns 1 and the entry at @path, 0 when there is none, or an error. */
-static int look_up(const struct count *count, const char *path, struct fat_entry *ret)
-{
-	int r = fat_lookup(count->judged->volume->fat, path, ret);
-
-	if (r == -ENOENT || r == -ENOTDIR)
-		return 0;
-	return r < 0 ? r : 1;
 }
 
 /* ---- what is wrong with an entry ---- */
@@ -70,7 +61,7 @@ static int describe(const struct count *count, const struct fes_type1 *entry, co
 	const char *key)
 {
 	struct fat_entry found;
-	int r = look_up(count, path, &found);
+	int r = fes_file_find(count->judged->volume, path, &found);
 
 	return r < 0 ? r : fes_notes_add(count->judged->notes, "%.*s: %.*s (%s) is %s", TEXT_MAX,
 		entry->path, TEXT_MAX, path, key, r ? "a directory" : "missing");
@@ -111,17 +102,11 @@ static int reject(struct count *count, const struct fes_type1 *entry,
 
 /* ---- what it takes ---- */
 
-static bool is_program(const struct fes_bls_line *line)
-{
-	return strcmp(line->key, "linux") == 0 || strcmp(line->key, "uki") == 0 ||
-		strcmp(line->key, "efi") == 0;
-}
-
 /* Add to *@size what the file takes, and tell whether it has any bytes. */
 static int add_file(const struct count *count, const char *path, uint64_t *size, bool *ret_empty)
 {
 	struct fat_entry found;
-	int r = look_up(count, path, &found);
+	int r = fes_file_find(count->judged->volume, path, &found);
 
 	if (r <= 0)
 		return r;
@@ -159,7 +144,7 @@ static int measure(const struct count *count, const struct fes_type1 *entry, uin
 		bool empty = false;
 
 		r = add_line(count, line, size, &empty);
-		if (empty && is_program(line))
+		if (empty && fes_bls_is_program(line))
 			*ret_empty = line;
 	}
 	return r;
@@ -218,18 +203,18 @@ static int take_entries(struct count *count)
 /* ---- images ---- */
 
 /* A unified kernel image has all in it. */
-static int take_image(void *userdata, const struct fat_entry *entry)
+static int take_image(void *userdata, const char *dir, const struct fat_entry *entry)
 {
 	struct count *count = userdata;
 
-	if (!fes_bls_is_image_name(entry->name))
+	if (fes_file_is_dir(entry) || !fes_bls_is_image_name(entry->name))
 		return 0;
 	count->choices.n++;
 	if (entry->size > 0)
 		add_complete(count, size_in_clusters(count, entry->size));
 	else if (is_told(count))
-		return fes_notes_add(count->judged->notes, "/EFI/Linux/%.*s: is empty", TEXT_MAX,
-			entry->name);
+		return fes_notes_add(count->judged->notes, "%s/%.*s: is empty", dir,
+			TEXT_MAX, entry->name);
 	return 0;
 }
 
@@ -251,7 +236,7 @@ int fes_boots_add_choices(const struct fes_boots_volume *judged, struct fes_choi
 	int r = take_entries(&count);
 
 	if (r == 0)
-		r = fes_boots_each_file(judged->volume, "/EFI/Linux", take_image, &count);
+		r = fes_file_each(judged->volume, "/EFI/Linux", take_image, &count);
 	if (r == 0)
 		r = note_rest(&count);
 	if (r == 0)

@@ -7,71 +7,6 @@
 
 #include "lib/boots.h"
 
-/* Of a volume that is being read. */
-struct reading {
-	struct fes_volume *volume;
-	struct fes_loaders loaders;
-};
-
-static int push(struct fes_loaders *loaders, char *path)
-{
-	struct fes_loader_file *list =
-		reallocarray(loaders->list, loaders->n + 1, sizeof(*loaders->list));
-
-	if (!list) {
-		free(path);
-		return -ENOMEM;
-	}
-	loaders->list = list;
-	list[loaders->n++] = (struct fes_loader_file){.path = path};
-	return 0;
-}
-
-static int take(void *userdata, const struct fat_entry *entry)
-{
-	struct reading *reading = userdata;
-	struct fes_loader_file *file;
-	char *path;
-	int r;
-
-	if (!fes_loader_is_default_name(entry->name))
-		return 0;
-	if (asprintf(&path, "/EFI/BOOT/%s", entry->name) < 0)
-		return -ENOMEM;
-	r = push(&reading->loaders, path);
-	if (r < 0)
-		return r;
-	file = &reading->loaders.list[reading->loaders.n - 1];
-	return fes_loader_find(reading->volume, path, &file->kind, file->version,
-		sizeof file->version);
-}
-
-int fes_loaders_read(struct fes_volume *volume, struct fes_loaders *ret)
-{
-	struct reading reading = {.volume = volume};
-	int r = fes_boots_each_file(volume, "/EFI/BOOT", take, &reading);
-
-	if (r < 0) {
-		fes_loaders_done(&reading.loaders);
-		return r;
-	}
-	*ret = reading.loaders;
-	return 0;
-}
-
-void fes_loaders_done(struct fes_loaders *loaders)
-{
-	for (size_t i = 0; i < loaders->n; i++)
-		free(loaders->list[i].path);
-	free(loaders->list);
-	*loaders = (struct fes_loaders){0};
-}
-
-static bool is_known(enum fes_loader_kind kind)
-{
-	return kind == FES_LOADER_SYSTEMD_BOOT || kind == FES_LOADER_SHIM;
-}
-
 /* The namesake of @file in @loaders, or NULL. */
 static const struct fes_loader_file *find(const struct fes_loaders *loaders,
 	const struct fes_loader_file *file)
@@ -88,7 +23,7 @@ static int compare(const struct fes_loader_file *file, const struct fes_loader_f
 {
 	const char *what = file->kind == FES_LOADER_SHIM ? "shim" : "systemd-boot";
 
-	if (!is_known(file->kind) || (twin && is_known(twin->kind)))
+	if (!fes_loader_is_known(file->kind) || (twin && fes_loader_is_known(twin->kind)))
 		return 0;
 	if (!twin)
 		return fes_notes_add(notes,

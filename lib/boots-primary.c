@@ -18,9 +18,8 @@ static int judge(const struct fes_sync *sync, struct fes_primary_boots *ret)
 	struct fes_boots_volume esp = {.volume = sync->primary, .notes = &ret->notes};
 	struct fes_boots_volume xbootldr = {.volume = xbootldr_of(sync),
 		.notes = &ret->xbootldr_notes};
-	int r = fes_loaders_read(sync->primary, &ret->loaders);
 
-	return r < 0 ? r : fes_boots_judge(&esp, xbootldr.volume ? &xbootldr : NULL, &ret->lacking);
+	return fes_boots_judge(&esp, xbootldr.volume ? &xbootldr : NULL, &ret->lacking);
 }
 
 /* While a volume is written to by somebody else, what makes no sense may be a passing state. */
@@ -97,7 +96,6 @@ void fes_primary_boots_done(struct fes_primary_boots *boots)
 	free(boots->lacking);
 	fes_notes_done(&boots->notes);
 	fes_notes_done(&boots->xbootldr_notes);
-	fes_loaders_done(&boots->loaders);
 	*boots = (struct fes_primary_boots){0};
 }
 

@@ -7,34 +7,7 @@
 #include <string.h>
 
 #include "lib/boots.h"
-
-static bool is_directory(const struct fat_entry *entry)
-{
-	return (entry->attributes & FAT_ATTR_DIRECTORY) != 0;
-}
-
-int fes_boots_each_file(struct fes_volume *volume, const char *path,
-	int (*fn)(void *userdata, const struct fat_entry *entry), void *userdata)
-{
-	struct fat_entry entry;
-	struct fat_dir *dir;
-	int r = fat_lookup(volume->fat, path, &entry);
-
-	if (r == -ENOENT || r == -ENOTDIR)
-		return 0;
-	if (r < 0)
-		return r;
-	if (!is_directory(&entry) || entry.first_cluster == 0)
-		return 0;
-	r = fat_dir_open(volume->fat, entry.first_cluster, path, &dir);
-	if (r < 0)
-		return r;
-	while (r == 0 && fat_dir_next(dir, &entry) > 0)
-		if (!is_directory(&entry))
-			r = fn(userdata, &entry);
-	fat_dir_close(dir);
-	return r;
-}
+#include "lib/file.h"
 
 /* ---- the boot loader ---- */
 
@@ -43,11 +16,12 @@ struct loader {
 	bool filled;
 };
 
-static int take_loader(void *userdata, const struct fat_entry *entry)
+static int take_loader(void *userdata, const char *dir, const struct fat_entry *entry)
 {
 	struct loader *loader = userdata;
 
-	if (!fes_loader_is_default_name(entry->name))
+	(void)dir;
+	if (fes_file_is_dir(entry) || !fes_loader_is_default_name(entry->name))
 		return 0;
 	loader->there = true;
 	loader->filled |= entry->size > 0;
@@ -107,7 +81,7 @@ int fes_boots_judge(const struct fes_boots_volume *esp, const struct fes_boots_v
 	struct fes_choices choices = {0};
 	struct loader loader = {0};
 	char *lacking;
-	int r = fes_boots_each_file(esp->volume, "/EFI/BOOT", take_loader, &loader);
+	int r = fes_file_each(esp->volume, "/EFI/BOOT", take_loader, &loader);
 
 	if (r == 0)
 		r = judge_volume(esp, &choices);

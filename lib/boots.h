@@ -26,13 +26,6 @@ struct fes_boots_volume {
 int fes_boots_judge(const struct fes_boots_volume *esp, const struct fes_boots_volume *xbootldr,
 	char **ret_lacking);
 
-/*
- * Call @fn for each file in directory @path until it returns anything but 0, which is returned. One
- * that is missing has none. Errors are those of fat_dir_open().
- */
-int fes_boots_each_file(struct fes_volume *volume, const char *path,
-	int (*fn)(void *userdata, const struct fat_entry *entry), void *userdata);
-
 /* ---- boots-volume.c ---- */
 
 /* Note what may keep firmware, or other systems, from reading the file system. 0 or -ENOMEM. */
@@ -54,20 +47,6 @@ struct fes_choices {
 int fes_boots_add_choices(const struct fes_boots_volume *judged, struct fes_choices *ret);
 
 /* ---- boots-loaders.c ---- */
-
-/* The boot loaders in /EFI/BOOT that firmware starts, of whichever machine. */
-struct fes_loaders {
-	struct fes_loader_file {
-		char *path; /* owned */
-		enum fes_loader_kind kind;
-		char version[64]; /* "systemd-boot 252.39-1", "" when unknown */
-	} *list;
-	size_t n;
-};
-
-/* Free with fes_loaders_done(). Errors of fes_boots_judge(). */
-int fes_loaders_read(struct fes_volume *volume, struct fes_loaders *ret);
-void fes_loaders_done(struct fes_loaders *loaders);
 
 /*
  * Note in @notes what a machine would start from @mirror though it starts systemd-boot or shim from

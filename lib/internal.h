@@ -603,8 +603,6 @@ long fes_lock_find_holder(const char *path);
 
 /* ---- mirror.c ---- */
 
-struct fes_loaders;
-
 /* What all mirrors of a run share. */
 struct fes_run {
 	struct fes_context *context;
@@ -615,7 +613,6 @@ struct fes_run {
 	struct fes_digester *digester;
 	unsigned flags;
 	enum fes_random_seed random_seed;
-	const struct fes_loaders *loaders; /* the primary's; NULL: they do not matter */
 	const struct fes_run *xbootldr; /* the same for the XBOOTLDR of the primary's disk; NULL: none */
 };
 

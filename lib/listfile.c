@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lib/internal.h"
+#include "lib/file.h"
 #include "lib/list.h"
 #include "lib/listfile.h"
 #include "lib/own.h"
@@ -17,11 +17,6 @@ static const char file_path[] = FES_LIST_PATH;
 
 /* ---- looking it up ---- */
 
-static bool is_directory(const struct fat_entry *entry)
-{
-	return (entry->attributes & FAT_ATTR_DIRECTORY) != 0;
-}
-
 static int report_error(struct fes_volume *volume, const char *path, int error)
 {
 	fes_volume_report(volume, "%s: %s; move it out of the way", path, strerror(-error));
@@ -31,25 +26,17 @@ static int report_error(struct fes_volume *volume, const char *path, int error)
 /* Returns 1 and the entry of /loader, 0 when there is none, or a negative errno. */
 static int find_dir(struct fes_volume *volume, struct fat_entry *ret)
 {
-	int r = fat_lookup(volume->fat, dir_path, ret);
+	int r = fes_file_find(volume, dir_path, ret);
 
-	if (r == -ENOENT)
-		return 0;
-	if (r < 0)
-		return r;
-	return is_directory(ret) ? 1 : report_error(volume, dir_path, -ENOTDIR);
+	return r <= 0 || fes_file_is_dir(ret) ? r : report_error(volume, dir_path, -ENOTDIR);
 }
 
 /* The same for the list in it. */
 static int find_file(struct fes_volume *volume, struct fat_entry *ret)
 {
-	int r = fat_lookup(volume->fat, file_path, ret);
+	int r = fes_file_find(volume, file_path, ret);
 
-	if (r == -ENOENT)
-		return 0;
-	if (r < 0)
-		return r;
-	return is_directory(ret) ? report_error(volume, file_path, -EISDIR) : 1;
+	return r > 0 && fes_file_is_dir(ret) ? report_error(volume, file_path, -EISDIR) : r;
 }
 
 /* ---- reading ---- */
@@ -62,20 +49,11 @@ static void report_line(void *userdata, const char *message)
 static int parse_file(struct fes_volume *volume, const struct fat_entry *entry,
 	struct fes_list *ret)
 {
-	size_t room = ((size_t)entry->size / 4096 + 1) * 4096; /* whole sectors of any size */
-	struct fat_file *file;
-	char *text;
-	int64_t n;
-	int r;
+	void *text = NULL;
+	int64_t n = fes_file_load(volume, entry->first_cluster, entry->size, file_path, &text);
+	int r = n < 0 ? (int)n : fes_list_parse(text, (size_t)n, report_line, volume, ret);
 
-	r = fat_file_open(volume->fat, entry->first_cluster, entry->size, file_path, &file);
-	if (r < 0)
-		return r;
-	text = blkdev_buffer_new(room);
-	n = text ? fat_file_read(file, text, room) : -ENOMEM;
-	r = n < 0 ? (int)n : fes_list_parse(text, (size_t)n, report_line, volume, ret);
 	free(text);
-	fat_file_close(file);
 	return r;
 }
 

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/file.h"
 #include "lib/loader.h"
 
 /* What a program is called by the loader's makers, in their own files. */
@@ -127,21 +128,12 @@ enum fes_loader_kind fes_loader_identify(const void *bytes, size_t len, char *ve
 static int identify_file(struct fes_volume *volume, const char *path, const struct fat_entry *entry,
 	enum fes_loader_kind *ret, char *version, size_t version_len)
 {
-	size_t room = ((size_t)entry->size / 4096 + 1) * 4096; /* whole sectors of any size */
-	struct fat_file *file;
-	void *bytes;
-	int64_t n;
-	int r;
+	void *bytes = NULL;
+	int64_t n = fes_file_load(volume, entry->first_cluster, entry->size, path, &bytes);
 
-	r = fat_file_open(volume->fat, entry->first_cluster, entry->size, path, &file);
-	if (r < 0)
-		return r;
-	bytes = blkdev_buffer_new(room);
-	n = bytes ? fat_file_read(file, bytes, room) : -ENOMEM;
 	if (n >= 0)
 		*ret = fes_loader_identify(bytes, (size_t)n, version, version_len);
 	free(bytes);
-	fat_file_close(file);
 	return n < 0 ? (int)n : 0;
 }
 
@@ -149,15 +141,14 @@ int fes_loader_find(struct fes_volume *volume, const char *path, enum fes_loader
 	char *version, size_t version_len)
 {
 	struct fat_entry entry;
-	int r = fat_lookup(volume->fat, path, &entry);
-	bool missing = r == -ENOENT || r == -ENOTDIR;
+	int r = fes_file_find(volume, path, &entry);
 
-	if (r < 0 && !missing)
+	if (r < 0)
 		return r;
-	if (!missing && !(entry.attributes & FAT_ATTR_DIRECTORY) && entry.size <= FES_LOADER_MAX)
+	if (r > 0 && !fes_file_is_dir(&entry) && entry.size <= FES_LOADER_MAX)
 		return identify_file(volume, path, &entry, ret, version, version_len);
 	set_version(version, version_len, "", (struct span){0});
-	*ret = missing ? FES_LOADER_NONE : FES_LOADER_OTHER;
+	*ret = r > 0 ? FES_LOADER_OTHER : FES_LOADER_NONE;
 	return 0;
 }
 
@@ -180,4 +171,67 @@ bool fes_loader_is_default_name(const char *name)
 		if (fat_name_equal(name, names[i]))
 			return true;
 	return false;
+}
+
+/* ---- those of a volume ---- */
+
+/* Of a volume that is being read. */
+struct reading {
+	struct fes_volume *volume;
+	struct fes_loaders loaders;
+};
+
+static int push(struct fes_loaders *loaders, char *path)
+{
+	struct fes_loader_file *list =
+		reallocarray(loaders->list, loaders->n + 1, sizeof(*loaders->list));
+
+	if (!list) {
+		free(path);
+		return -ENOMEM;
+	}
+	loaders->list = list;
+	list[loaders->n++] = (struct fes_loader_file){.path = path};
+	return 0;
+}
+
+static int take(void *userdata, const char *dir, const struct fat_entry *entry)
+{
+	struct reading *reading = userdata;
+	struct fes_loader_file *file;
+	char *path;
+	int r;
+
+	if (fes_file_is_dir(entry) || !fes_loader_is_default_name(entry->name))
+		return 0;
+	if (asprintf(&path, "%s/%s", dir, entry->name) < 0)
+		return -ENOMEM;
+	r = push(&reading->loaders, path);
+	if (r < 0)
+		return r;
+	file = &reading->loaders.list[reading->loaders.n - 1];
+	file->size = entry->size;
+	return fes_loader_find(reading->volume, path, &file->kind, file->version,
+		sizeof file->version);
+}
+
+int fes_loaders_read(struct fes_volume *volume, struct fes_loaders *ret)
+{
+	struct reading reading = {.volume = volume};
+	int r = fes_file_each(volume, "/EFI/BOOT", take, &reading);
+
+	if (r < 0) {
+		fes_loaders_done(&reading.loaders);
+		return r;
+	}
+	*ret = reading.loaders;
+	return 0;
+}
+
+void fes_loaders_done(struct fes_loaders *loaders)
+{
+	for (size_t i = 0; i < loaders->n; i++)
+		free(loaders->list[i].path);
+	free(loaders->list);
+	*loaders = (struct fes_loaders){0};
 }

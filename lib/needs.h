@@ -2,9 +2,9 @@
 #pragma once
 
 /*
- * What booting needs beside the managed directories, as found on a volume: the files that its type #1
- * entries refer to, wherever they are, and the boot loader that firmware starts by itself. Private to
- * lib/.
+ * What booting needs beside the managed directories, as found on a volume: the files that its type
+ * #1 entries refer to, wherever they are, and the boot loader that firmware starts by itself.
+ * Private to lib/.
  */
 
 #include "lib/internal.h"
@@ -15,17 +15,9 @@
 
 #define FES_MIXIN_PATH "/loader/boot-secret-mixin"
 
-/* A boot loader in /EFI/BOOT that is managed. */
-struct fes_boot_loader {
-	char *path;
-	enum fes_loader_kind kind;
-	uint32_t size;
-};
-
 struct fes_needs {
 	struct fes_type1s entries;
-	struct fes_boot_loader *loaders;
-	size_t n_loaders;
+	struct fes_loaders loaders;
 	bool has_swtpm;
 	uint8_t mixin[64]; /* FES_MIXIN_PATH */
 	size_t mixin_len;  /* of the file; 0: none; more than @mixin has: unread */
@@ -55,10 +47,11 @@ int fes_needs_find(struct fes_volume *volume, const struct fes_managed *managed,
 	struct fes_needs **ret);
 
 /*
- * What is managed on @mirror, where @primary, a tree with its needs, is the primary: that, and the files
- * that only the mirror's entries refer to. But not an "efi" program in /EFI, nor anything in /EFI/BOOT:
- * that may be somebody else's. Another boot loader than systemd-boot or shim in the place of the primary's is kept, and so is another
- * boot secret; unless @force is set. Errors as above.
+ * What is managed on @mirror, where @primary, a tree with its needs, is the primary: that, and the
+ * files that only the mirror's entries refer to. But not an "efi" program in /EFI, nor anything in
+ * /EFI/BOOT: that may be somebody else's. Another boot loader than systemd-boot or shim in the
+ * place of the primary's is kept, and so is another boot secret; unless @force is set. Errors as
+ * above.
  */
 int fes_needs_find_mirror(struct fes_volume *mirror, const struct fes_managed *managed,
 	const struct fes_tree *primary, bool force, struct fes_needs **ret);
@@ -79,15 +72,17 @@ bool fes_needs_perhaps(const struct fes_needs *needs, const struct fes_managed *
 	const char *folded);
 
 /*
- * When the tree of a primary was read: what is referred to and not there leads nowhere. 0 or -ENOMEM.
+ * When the tree of a primary was read: what is referred to and not there leads nowhere. 0 or
+ * -ENOMEM.
  */
 int fes_needs_settle(struct fes_needs *needs, const struct fes_tree *tree);
 
 /*
- * Log, as warnings, what is odd about the primary's entries: references that are no paths, or lead to
- * what is never copied, entries that are not looked into, files that are missing; names of which only
- * one can be copied; and what is not copied though it matters. Not, if that is @judged (lib/boots.h),
- * what keeps an entry from being booted. Beyond some it is only told that there are more.
+ * Log, as warnings, what is odd about the primary's entries: references that are no paths, or lead
+ * to what is never copied, entries that are not looked into, files that are missing; names of which
+ * only one can be copied; and what is not copied though it matters. Not, if that is @judged
+ * (lib/boots.h), what keeps an entry from being booted. Beyond some it is only told that there are
+ * more.
  */
 int fes_needs_warn(const struct fes_needs *needs, const struct fes_managed *managed,
 	const struct fes_tree *tree, bool judged);

@@ -10,6 +10,7 @@
 #include <xxhash.h>
 
 #include "lib/bls.h"
+#include "lib/file.h"
 #include "lib/origin.h"
 
 /* ---- marks ---- */
@@ -308,41 +309,32 @@ void fes_origin_done(struct fes_origin *origin)
 static int read_file(struct fes_volume *volume, const struct fat_entry *entry,
 	struct fes_origin *ret)
 {
-	size_t room = ((size_t)entry->size / 4096 + 1) * 4096; /* whole sectors of any size */
-	struct fat_file *file;
-	char *text;
-	int64_t n;
-	int r;
+	void *text = NULL;
+	int64_t n = fes_file_load(volume, entry->first_cluster, entry->size, FES_ORIGIN_PATH, &text);
+	int r = n < 0 ? (int)n : fes_origin_parse(text, (size_t)n, ret);
 
-	r = fat_file_open(volume->fat, entry->first_cluster, entry->size, FES_ORIGIN_PATH, &file);
-	if (r < 0)
-		return r;
-	text = blkdev_buffer_new(room);
-	n = text ? fat_file_read(file, text, room) : -ENOMEM;
-	r = n < 0 ? (int)n : fes_origin_parse(text, (size_t)n, ret);
 	free(text);
-	fat_file_close(file);
 	return r;
 }
 
 static bool can_be_origin(const struct fat_entry *entry)
 {
-	return !(entry->attributes & FAT_ATTR_DIRECTORY) && entry->size <= FES_ORIGIN_MAX;
+	return !fes_file_is_dir(entry) && entry->size <= FES_ORIGIN_MAX;
 }
 
 int fes_origin_read(struct fes_volume *volume, struct fes_origin *ret)
 {
 	struct fes_origin origin = {0};
 	struct fat_entry entry;
-	int r = fat_lookup(volume->fat, FES_ORIGIN_PATH, &entry);
+	int r = fes_file_find(volume, FES_ORIGIN_PATH, &entry);
 
-	if (r == 0)
+	if (r > 0)
 		r = can_be_origin(&entry) ? read_file(volume, &entry, &origin) : -EBADMSG;
 	if (r == -EBADMSG)
 		fes_log(volume->context, FES_LOG_WARNING,
 			"%s: %s: damaged: what this ESP was synced from is not known any more",
 			volume->name, FES_ORIGIN_PATH);
-	if (r < 0 && r != -EBADMSG && r != -ENOENT && r != -ENOTDIR)
+	if (r < 0 && r != -EBADMSG)
 		return r;
 	*ret = origin;
 	return 0;

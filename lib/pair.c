@@ -237,12 +237,14 @@ static const char *kept_loader(const struct pair *pair)
 static int judge_disk(struct pair *pair)
 {
 	struct fes_boots_volume esp = judged(&pair->esp), xbootldr = judged_xbootldr(pair);
-	const struct fes_loaders *loaders = pair->esp.run->loaders;
+	const struct fes_run *run = pair->esp.run;
 	int r;
 
 	r = fes_boots_judge(&esp, xbootldr.volume ? &xbootldr : NULL, &pair->esp.mirror->lacking);
-	return r < 0 || !loaders ? r : fes_loaders_compare(loaders, esp.volume,
-		kept_loader(pair), esp.notes);
+	if (r < 0 || !(run->flags & FES_SYNC_BOOTS))
+		return r;
+	return fes_loaders_compare(&run->tree->needs->loaders, esp.volume, kept_loader(pair),
+		esp.notes);
 }
 
 static bool failed(const struct pair *pair)

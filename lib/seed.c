@@ -9,6 +9,7 @@
 
 #include <sha2.h>
 
+#include "lib/file.h"
 #include "lib/seed.h"
 
 static_assert(FES_SEED_LEN == SHA256_DIGEST_LENGTH, "a seed is a digest");
@@ -75,7 +76,7 @@ int fes_seed_mint(struct fes_context *context, const void *old, size_t old_len,
 
 static const char *why_left_alone(const struct fat_entry *entry)
 {
-	if (entry->attributes & FAT_ATTR_DIRECTORY)
+	if (fes_file_is_dir(entry))
 		return "random seed: is a directory; left as it is";
 	if (entry->attributes & FAT_ATTR_READ_ONLY)
 		return "random seed: has the read-only attribute; left as it is";
@@ -84,21 +85,6 @@ static const char *why_left_alone(const struct fat_entry *entry)
 	if (entry->size > FES_SEED_LEN_MAX)
 		return "random seed: is longer than any boot loader takes; left as it is";
 	return NULL;
-}
-
-static int read_old(struct fes_volume *volume, uint32_t first_cluster, uint32_t size, void *buf,
-	size_t len)
-{
-	struct fat_file *file;
-	int64_t n;
-	int r;
-
-	r = fat_file_open(volume->fat, first_cluster, size, FES_SEED_PATH, &file);
-	if (r < 0)
-		return r;
-	n = fat_file_read(file, buf, len);
-	fat_file_close(file);
-	return n < 0 ? (int)n : 0;
 }
 
 static int mint_from(struct fes_volume *volume, const void *old, uint32_t size,
@@ -115,21 +101,18 @@ static int mint_from(struct fes_volume *volume, const void *old, uint32_t size,
 int fes_seed_mint_from(struct fes_volume *volume, uint32_t first_cluster, uint32_t size,
 	uint8_t ret[FES_SEED_LEN])
 {
-	uint32_t sector = volume->info.sector_size;
-	size_t room = ((size_t)size + sector - 1) / sector * sector;
-	uint8_t *old;
+	void *old = NULL;
+	int64_t n;
 	int r;
 
 	assert(size <= FES_SEED_LEN_MAX);
 	if (size == 0)
 		return mint_from(volume, NULL, 0, ret);
-	old = blkdev_buffer_new(room);
-	if (!old)
-		return -ENOMEM;
-	r = read_old(volume, first_cluster, size, old, room);
-	if (r == 0)
-		r = mint_from(volume, old, size, ret);
-	explicit_bzero(old, room);
+	n = fes_file_load(volume, first_cluster, size, FES_SEED_PATH, &old);
+	if (n < 0)
+		return (int)n;
+	r = mint_from(volume, old, size, ret);
+	explicit_bzero(old, size);
 	free(old);
 	return r;
 }
@@ -153,10 +136,10 @@ static int renew(struct fes_volume *volume, const struct fat_entry *entry, const
 int fes_seed_renew(struct fes_volume *volume, const char **ret_note)
 {
 	struct fat_entry entry;
-	int r = fat_lookup(volume->fat, FES_SEED_PATH, &entry);
+	int r = fes_file_find(volume, FES_SEED_PATH, &entry);
 
-	if (r < 0)
-		return r == -ENOTDIR ? -ENOENT : r;
+	if (r <= 0)
+		return r < 0 ? r : -ENOENT;
 	*ret_note = why_left_alone(&entry);
 	return *ret_note ? 0 : renew(volume, &entry, ret_note);
 }

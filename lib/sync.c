@@ -581,7 +581,6 @@ static int run_all(struct fes_sync *sync)
 		.managed = &sync->managed,
 		.flags = sync->flags,
 		.random_seed = sync->random_seed,
-		.loaders = sync->flags & FES_SYNC_BOOTS ? &sync->boots.loaders : NULL,
 	};
 	int r = run_rounds(sync, &run);
 

@@ -27,7 +27,6 @@ struct fes_primary_boots {
 	char *lacking; /* see fes_sync_get_primary_lacking() */
 	struct fes_notes notes;
 	struct fes_notes xbootldr_notes;
-	struct fes_loaders loaders;
 };
 
 /* A whole run: the primary, then every mirror in a thread of its own. */

@@ -6,22 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/file.h"
 #include "lib/type1.h"
-
-static bool is_directory(const struct fat_entry *entry)
-{
-	return (entry->attributes & FAT_ATTR_DIRECTORY) != 0;
-}
-
-/* Look @path up: 1 and the entry, 0 when there is none, or a negative errno. */
-static int find(struct fes_volume *volume, const char *path, struct fat_entry *ret)
-{
-	int r = fat_lookup(volume->fat, path, ret);
-
-	if (r == -ENOENT || r == -ENOTDIR)
-		return 0;
-	return r < 0 ? r : 1;
-}
 
 /* ---- reading ---- */
 
@@ -34,21 +20,12 @@ struct reader {
 
 static int parse_file(struct reader *reader, const struct fat_entry *entry, struct fes_type1 *type1)
 {
-	struct fat_volume *fat = reader->volume->fat;
-	size_t room = ((size_t)entry->size / 4096 + 1) * 4096; /* whole sectors of any size */
-	struct fat_file *file;
-	char *text;
-	int64_t n;
-	int r;
+	void *text = NULL;
+	int64_t n = fes_file_load(reader->volume, entry->first_cluster, entry->size, type1->path,
+		&text);
+	int r = n < 0 ? (int)n : fes_bls_parse(text, (size_t)n, &type1->bls);
 
-	r = fat_file_open(fat, entry->first_cluster, entry->size, type1->path, &file);
-	if (r < 0)
-		return r;
-	text = blkdev_buffer_new(room);
-	n = text ? fat_file_read(file, text, room) : -ENOMEM;
-	r = n < 0 ? (int)n : fes_bls_parse(text, (size_t)n, &type1->bls);
 	free(text);
-	fat_file_close(file);
 	return r;
 }
 
@@ -102,7 +79,7 @@ static int read_dir(struct reader *reader, uint32_t first_cluster)
 	if (r < 0)
 		return r;
 	while (r == 0 && fat_dir_next(dir, &entry) > 0)
-		if (!is_directory(&entry) && fes_bls_is_entry_name(entry.name))
+		if (!fes_file_is_dir(&entry) && fes_bls_is_entry_name(entry.name))
 			r = add(reader, &entry);
 	fat_dir_close(dir);
 	return r;
@@ -112,13 +89,13 @@ static int read_dir(struct reader *reader, uint32_t first_cluster)
 static int find_dir(struct reader *reader, uint32_t *ret)
 {
 	struct fat_entry loader, entries;
-	int r = find(reader->volume, "/loader", &loader);
+	int r = fes_file_find(reader->volume, "/loader", &loader);
 
 	if (r > 0)
-		r = find(reader->volume, "/loader/entries", &entries);
+		r = fes_file_find(reader->volume, "/loader/entries", &entries);
 	if (r <= 0)
 		return r;
-	if (!is_directory(&entries) || entries.first_cluster == 0)
+	if (!fes_file_is_dir(&entries) || entries.first_cluster == 0)
 		return 0;
 	if (asprintf(&reader->dir_path, "/%s/%s", loader.name, entries.name) < 0) {
 		reader->dir_path = NULL;
@@ -170,9 +147,9 @@ void fes_type1s_done(struct fes_type1s *entries)
 int fes_volume_has_file(struct fes_volume *volume, const char *path)
 {
 	struct fat_entry entry;
-	int r = find(volume, path, &entry);
+	int r = fes_file_find(volume, path, &entry);
 
-	return r > 0 ? !is_directory(&entry) : r;
+	return r > 0 ? !fes_file_is_dir(&entry) : r;
 }
 
 int fes_type1_line_complete(struct fes_volume *volume, const struct fes_bls_line *line)
@@ -187,12 +164,6 @@ int fes_type1_line_complete(struct fes_volume *volume, const struct fes_bls_line
 			return r;
 	}
 	return 1;
-}
-
-static bool is_program(const struct fes_bls_line *line)
-{
-	return strcmp(line->key, "linux") == 0 || strcmp(line->key, "uki") == 0 ||
-		strcmp(line->key, "efi") == 0;
 }
 
 int fes_type1_find_missing(struct fes_volume *volume, const struct fes_type1 *entry,
@@ -210,7 +181,7 @@ int fes_type1_find_missing(struct fes_volume *volume, const struct fes_type1 *en
 			*ret = line;
 			return 1;
 		}
-		bootable = bootable || is_program(line);
+		bootable = bootable || fes_bls_is_program(line);
 	}
 	if (bootable)
 		return 0;

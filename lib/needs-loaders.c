@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <config.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "lib/file.h"
+#include "lib/needs-find.h"
+
+/* What firmware starts by itself, and what that needs. */
+
+static char *join(const char *dir, const char *name)
+{
+	char *path;
+
+	return asprintf(&path, "%s/%s", dir, name) < 0 ? NULL : path;
+}
+
+static bool has_shape(const char *name, const char *begin, const char *end)
+{
+	size_t len = strlen(name), n = strlen(end);
+
+	return len > n && strncasecmp(name, begin, strlen(begin)) == 0 &&
+	       strcasecmp(name + len - n, end) == 0;
+}
+
+/*
+ * What shim starts from its own directory: fbx64.efi (which reads the vendors' CSV files),
+ * mmx64.efi, and without the former grubx64.efi, as it calls any second stage (shim,
+ * README.fallback).
+ */
+static int find_helper(void *userdata, const char *dir, const struct fat_entry *entry)
+{
+	const struct fes_finder *finder = userdata;
+	const char *name = entry->name;
+	char *path;
+	int r;
+
+	if (fes_file_is_dir(entry) ||
+		(!has_shape(name, "fb", ".efi") && !has_shape(name, "mm", ".efi") &&
+			!has_shape(name, "grub", ".efi")))
+		return 0;
+	path = join(dir, name);
+	r = path ? fes_finder_need_file(finder, path) : -ENOMEM;
+	free(path);
+	return r;
+}
+
+struct vendor {
+	const struct fes_needs *needs;
+	bool shim, csv;
+	bool same; /* one of its shims is as long as one in /EFI/BOOT */
+};
+
+static bool is_as_long_as_shim(const struct fes_needs *needs, uint32_t size)
+{
+	for (size_t i = 0; i < needs->loaders.n; i++)
+		if (needs->loaders.list[i].kind == FES_LOADER_SHIM &&
+			needs->loaders.list[i].size == size)
+			return true;
+	return false;
+}
+
+static int look_at_vendor_file(void *userdata, const char *dir, const struct fat_entry *entry)
+{
+	struct vendor *vendor = userdata;
+
+	(void)dir;
+	if (fes_file_is_dir(entry))
+		return 0;
+	if (has_shape(entry->name, "shim", ".efi")) {
+		vendor->shim = true;
+		vendor->same |= is_as_long_as_shim(vendor->needs, entry->size);
+	}
+	vendor->csv |= has_shape(entry->name, "BOOT", ".CSV");
+	return 0;
+}
+
+/* Firmware updates wait in a directory of a vendor's. */
+static int need_vendor(const struct fes_finder *finder, const char *path)
+{
+	char *capsules = join(path, "fw");
+	int r = capsules ? fes_paths_add(&finder->needs->kept, capsules) : -ENOMEM;
+
+	free(capsules);
+	return r < 0 ? r : fes_paths_add(&finder->needs->dirs, path);
+}
+
+/*
+ * A directory in /EFI with a shim, the one that is in /EFI/BOOT, and the CSV file that tells shim's
+ * fallback what to start. Other vendors' are other systems'.
+ */
+static int find_vendor(void *userdata, const char *dir, const struct fat_entry *entry)
+{
+	const struct fes_finder *finder = userdata;
+	struct vendor vendor = {.needs = finder->needs};
+	char *path;
+	int r;
+
+	if (!fes_file_is_dir(entry))
+		return 0;
+	path = join(dir, entry->name);
+	if (!path)
+		return -ENOMEM;
+	r = fes_path_is_off_limits(path)
+		    ? 0
+		    : fes_file_each(finder->volume, path, look_at_vendor_file, &vendor);
+	if (r == 0 && vendor.shim && vendor.csv && vendor.same)
+		r = need_vendor(finder, path);
+	free(path);
+	return r;
+}
+
+static bool has_shim(const struct fes_needs *needs)
+{
+	for (size_t i = 0; i < needs->loaders.n; i++)
+		if (needs->loaders.list[i].kind == FES_LOADER_SHIM)
+			return true;
+	return false;
+}
+
+int fes_finder_find_loaders(struct fes_finder *finder)
+{
+	struct fes_loaders *loaders = &finder->needs->loaders;
+	int r = fes_loaders_read(finder->volume, loaders);
+
+	for (size_t i = 0; r == 0 && i < loaders->n; i++)
+		if (fes_loader_is_known(loaders->list[i].kind))
+			r = fes_finder_need_file(finder, loaders->list[i].path);
+	if (r < 0 || !has_shim(finder->needs))
+		return r;
+	r = fes_file_each(finder->volume, "/EFI/BOOT", find_helper, finder);
+	return r < 0 ? r : fes_file_each(finder->volume, "/EFI", find_vendor, finder);
+}

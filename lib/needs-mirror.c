@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <config.h>
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/file.h"
+#include "lib/needs-find.h"
+
+/* A shim that is to become systemd-boot may be another system's; the other way round it is ours. */
+static bool is_foreign(enum fes_loader_kind theirs, enum fes_loader_kind ours)
+{
+	return theirs == FES_LOADER_OTHER ||
+	       (theirs == FES_LOADER_SHIM && ours == FES_LOADER_SYSTEMD_BOOT);
+}
+
+/* Whether the mirror's file at @path came there by a sync, and was not changed since. 1, 0 or an
+ * error. */
+static int came_by_sync(const struct fes_finder *finder, const char *path)
+{
+	struct fat_entry entry;
+	char *folded;
+	bool has;
+	int r = fes_file_find(finder->volume, path, &entry);
+
+	if (r <= 0)
+		return r;
+	folded = fes_path_fold(path);
+	if (!folded)
+		return -ENOMEM;
+	has = fes_origin_has(&finder->needs->origin, fes_origin_mark_at(folded,
+		fat_entry_short(&entry)));
+	free(folded);
+	return has;
+}
+
+/* What a foreign loader starts is beside it. */
+static int keep_if_foreign(const struct fes_finder *finder, const char *path,
+	enum fes_loader_kind ours)
+{
+	enum fes_loader_kind kind = FES_LOADER_NONE;
+	int r;
+
+	if (fes_managed_role(finder->managed, path) == FES_MANAGED ||
+		fes_managed_excludes(finder->managed, path))
+		return 0; /* the user has decided */
+	r = fes_loader_find(finder->volume, path, &kind, NULL, 0);
+	if (r < 0 || !is_foreign(kind, ours))
+		return r;
+	r = came_by_sync(finder, path);
+	if (r != 0)
+		return r < 0 ? r : 0;
+	finder->needs->other_loader = path;
+	return fes_paths_add(&finder->needs->kept, "/EFI/BOOT");
+}
+
+/* One that is neither systemd-boot nor shim is managed, too, when an entry refers to it. */
+static int keep_foreign_loader(const struct fes_finder *finder)
+{
+	const struct fes_loaders *loaders = &finder->primary->needs->loaders;
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < loaders->n; i++) {
+		const struct fes_loader_file *file = &loaders->list[i];
+		const struct fes_node *node = fes_tree_find(finder->primary, file->path);
+
+		if (node && node->role == FES_MANAGED)
+			r = keep_if_foreign(finder, file->path, file->kind);
+	}
+	return r;
+}
+
+/* A secret that was made on the mirror protects what was sealed there. */
+static int keep_mixin(const struct fes_finder *finder, const struct fes_needs *primary, bool force)
+{
+	struct fes_needs *needs = finder->needs;
+	bool same = needs->mixin_len == primary->mixin_len &&
+		    needs->mixin_len <= sizeof needs->mixin &&
+		    memcmp(needs->mixin, primary->mixin, needs->mixin_len) == 0;
+
+	if (needs->mixin_len == 0 || same || fes_managed_excludes(finder->managed, FES_MIXIN_PATH))
+		return 0;
+	needs->replaces_mixin = force && primary->mixin_len > 0;
+	if (needs->replaces_mixin)
+		return 0;
+	needs->other_mixin = primary->mixin_len > 0;
+	return fes_paths_add(&needs->kept, FES_MIXIN_PATH);
+}
+
+static bool is_needed(const struct fes_finder *finder, const char *path)
+{
+	return !fes_path_is_off_limits(path) && !fes_path_within(path, "/EFI/BOOT") &&
+	       fes_managed_role(finder->managed, path) != FES_MANAGED;
+}
+
+int fes_finder_find_referred(const struct fes_finder *finder)
+{
+	struct fes_needs *needs = finder->needs;
+	int r = fes_origin_read(finder->volume, &needs->origin);
+
+	for (size_t i = 0; r == 0 && i < needs->origin.referred.n; i++) {
+		const char *path = needs->origin.referred.list[i];
+
+		if (!is_needed(finder, path))
+			continue;
+		r = fes_paths_add(&needs->referred, path);
+		if (r == 0)
+			r = fes_paths_add_above(&needs->perhaps, path);
+	}
+	return r;
+}
+
+int fes_finder_keep_own(const struct fes_finder *finder, bool force)
+{
+	int r = force ? 0 : keep_foreign_loader(finder);
+
+	return r < 0 ? r : keep_mixin(finder, finder->primary->needs, force);
+}
