@@ -418,31 +418,44 @@ bool fes_transaction_leaves_out(const struct fes_transaction *t)
 	return t->own.left_out;
 }
 
-/* What is copied is read twice: see lib/source.c. The digester runs ahead of the copying. */
-static void want_digests(const struct fes_transaction *t)
+/*
+ * What is copied is read twice: see lib/source.c. The digester runs ahead of the copying. Returns how
+ * much that is, in bytes.
+ */
+static uint64_t want_digests(const struct fes_transaction *t)
 {
+	uint64_t bytes = 0;
+
 	for (size_t i = 0; i < t->c->primary->n_nodes; i++)
-		if (t->sources[i])
+		if (t->sources[i]) {
 			fes_digester_want(t->apply.digester, t->c->primary->nodes[i]);
+			bytes += t->sources[i]->size;
+		}
+	return bytes;
 }
 
 int fes_transaction_prepare(struct fes_transaction *t)
 {
-	want_digests(t);
+	fes_progress_copy(t->mirror->progress, want_digests(t));
 	return fat_txn_prepare(t->txn);
 }
 
 int fes_transaction_commit_payload(struct fes_transaction *t)
 {
-	int r = fat_txn_commit(t->txn, t->n_payload);
+	int r;
 
+	if (t->n_payload > 0)
+		fes_progress_begin(t->mirror->progress, FES_PROGRESS_COMMIT, 0);
+	r = fat_txn_commit(t->txn, t->n_payload);
 	return r < 0 ? r : t->n_payload > 0;
 }
 
 int fes_transaction_finish(struct fes_transaction *t)
 {
-	int r = fat_txn_commit(t->txn, fat_txn_count(t->txn));
+	int r;
 
+	fes_progress_begin(t->mirror->progress, FES_PROGRESS_COMMIT, 0);
+	r = fat_txn_commit(t->txn, fat_txn_count(t->txn));
 	return r < 0 ? r : fat_txn_release(t->txn);
 }
 

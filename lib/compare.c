@@ -200,26 +200,76 @@ static int want_moved(struct fes_comparison *c, struct wants *wants)
 	return r;
 }
 
-/* The primary's thread reads its files while this one reads the mirror's. */
-static int read_contents(struct fes_comparison *c, struct fes_digester *digester,
-	const struct wants *wants)
+/* Of all files of @tree that are wanted. */
+static uint64_t count_bytes(const struct fes_tree *tree, const bool *wanted)
 {
+	uint64_t bytes = 0;
+
+	for (size_t i = 0; i < tree->n_nodes; i++)
+		if (wanted[i])
+			bytes += tree->nodes[i]->size;
+	return bytes;
+}
+
+static int read_mirror(struct fes_comparison *c, const struct wants *wants)
+{
+	uint64_t bytes = count_bytes(c->mirror, wants->m);
 	int r = 0;
 
-	for (size_t i = 0; i < c->primary->n_nodes; i++)
-		if (wants->p[i])
-			fes_digester_want(digester, c->primary->nodes[i]);
+	if (bytes > 0)
+		fes_progress_begin(c->mirror->volume->progress, FES_PROGRESS_COMPARE, bytes);
 	for (size_t i = 0; r == 0 && i < c->mirror->n_nodes; i++)
 		if (wants->m[i]) {
 			r = fes_digest_file(c->mirror->volume, c->mirror->nodes[i], &c->m_digest[i]);
 			c->m_has[i] = r == 0;
 		}
+	return r;
+}
+
+/* Of file @i of the primary, which is not wanted any more then. */
+static int take_digest(struct fes_comparison *c, struct fes_digester *digester,
+	const struct wants *wants, size_t i)
+{
+	int r = fes_digester_get(digester, c->primary->nodes[i], &c->p_digest[i]);
+
+	c->p_has[i] = r == 0;
+	wants->p[i] = false;
+	return r;
+}
+
+/* First what is there already: what is waited for is known then. */
+static int take_digests(struct fes_comparison *c, struct fes_digester *digester,
+	const struct wants *wants)
+{
+	struct fes_progress *progress = c->mirror->volume->progress;
+	uint64_t bytes;
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < c->primary->n_nodes; i++)
+		if (wants->p[i] && fes_digester_has(digester, c->primary->nodes[i]))
+			r = take_digest(c, digester, wants, i);
+	bytes = count_bytes(c->primary, wants->p);
+	if (r == 0 && bytes > 0)
+		fes_progress_begin(progress, FES_PROGRESS_PRIMARY, bytes);
 	for (size_t i = 0; r == 0 && i < c->primary->n_nodes; i++)
 		if (wants->p[i]) {
-			r = fes_digester_get(digester, c->primary->nodes[i], &c->p_digest[i]);
-			c->p_has[i] = r == 0;
+			r = take_digest(c, digester, wants, i);
+			fes_progress_add(progress, c->primary->nodes[i]->size);
 		}
 	return r;
+}
+
+/* The primary's thread reads its files while this one reads the mirror's. */
+static int read_contents(struct fes_comparison *c, struct fes_digester *digester,
+	const struct wants *wants)
+{
+	int r;
+
+	for (size_t i = 0; i < c->primary->n_nodes; i++)
+		if (wants->p[i])
+			fes_digester_want(digester, c->primary->nodes[i]);
+	r = read_mirror(c, wants);
+	return r < 0 ? r : take_digests(c, digester, wants);
 }
 
 static void settle_twins(struct fes_comparison *c)

@@ -10,7 +10,7 @@
 /* Small enough to stay in a core's cache between reading and hashing. */
 enum { PIECE = 256 * 1024 };
 
-static int digest_stream(struct fes_context *context, struct fat_file *file, XXH3_state_t *state,
+static int digest_stream(struct fes_volume *volume, struct fat_file *file, XXH3_state_t *state,
 	uint8_t *buf)
 {
 	int64_t n = 1;
@@ -22,7 +22,9 @@ static int digest_stream(struct fes_context *context, struct fat_file *file, XXH
 		n = fat_file_read(file, buf, PIECE);
 		if (n > 0 && XXH3_128bits_update(state, buf, (size_t)n) != XXH_OK)
 			return -EINVAL;
-		r = n < 0 ? (int)n : fes_poll(context);
+		if (n > 0)
+			fes_progress_add(volume->progress, (uint64_t)n);
+		r = n < 0 ? (int)n : fes_poll(volume->context);
 	}
 	return r;
 }
@@ -37,7 +39,7 @@ int fes_digest_file(struct fes_volume *volume, const struct fes_node *node, stru
 	if (state && buf)
 		r = fat_file_open(volume->fat, node->first_cluster, node->size, node->path, &file);
 	if (r == 0)
-		r = digest_stream(volume->context, file, state, buf);
+		r = digest_stream(volume, file, state, buf);
 	if (r == 0) {
 		XXH128_hash_t hash = XXH3_128bits_digest(state);
 
@@ -178,6 +180,16 @@ int fes_digester_get(struct fes_digester *d, const struct fes_node *node, struct
 		*ret = job->digest;
 	(void)pthread_mutex_unlock(&d->lock);
 	return r;
+}
+
+bool fes_digester_has(struct fes_digester *d, const struct fes_node *node)
+{
+	bool has;
+
+	(void)pthread_mutex_lock(&d->lock);
+	has = d->jobs[node->id].state == JOB_DONE;
+	(void)pthread_mutex_unlock(&d->lock);
+	return has;
 }
 
 void fes_digester_note_error(struct fes_digester *d, int error)

@@ -360,6 +360,7 @@ int fes_edit_new_side_run(const struct fes_sync *sync, unsigned flags, struct fe
 	if (r < 0)
 		return r;
 	side->beside = true;
+	side->listener = sync->listener;
 	fes_sync_set_flags(side, flags);
 	r = fes_sync_set_primary(side, sync->primary_text);
 	if (r == 0)

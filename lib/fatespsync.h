@@ -208,6 +208,41 @@ int fes_sync_add_to_list(struct fes_sync *sync, const char *spec);
 int fes_sync_remove_from_list(struct fes_sync *sync, const char *spec);
 int fes_sync_replace_on_list(struct fes_sync *sync, const char *spec, const char *new_spec);
 
+/* What is being done about a mirror, about in this order. */
+enum fes_progress_phase {
+	FES_PROGRESS_WAIT = 1,    /* somebody else has locked it or the primary */
+	FES_PROGRESS_CHECK = 2,   /* its file system is checked, its directories are read */
+	FES_PROGRESS_COMPARE = 3, /* its files are read that may be the same as the primary's */
+	FES_PROGRESS_PRIMARY = 4, /* it waits until the primary's have been read */
+	FES_PROGRESS_COPY = 5,    /* new contents are written to it */
+	FES_PROGRESS_FLUSH = 6,   /* they are made durable, and tables are written */
+	FES_PROGRESS_VERIFY = 7,  /* they are read back */
+	FES_PROGRESS_COMMIT = 8,  /* directories are changed, what only the old versions used is freed */
+	FES_PROGRESS_DONE = 9,    /* this was all */
+};
+
+/*
+ * @mirror is in @phase, of whose @total bytes @done are through. They are those of file contents, and
+ * known when the phase begins; @total is 0 where there are none, or it is not known.
+ *
+ * @mirror, which may be an XBOOTLDR, lives until the call returns, or for as long as @sync if it is one
+ * of those that fes_sync_get_mirror() gives. It may be asked what it is: fes_mirror_get_spec(),
+ * fes_mirror_get_name(), fes_mirror_get_partuuid(). Nothing else may be called but fes_interrupt().
+ */
+typedef void (*fes_progress_fn)(void *userdata, const struct fes_mirror *mirror,
+	enum fes_progress_phase phase, uint64_t done, uint64_t total);
+
+/*
+ * Have fes_sync_run() tell @fn (NULL, as at first: nobody) how far it is with each mirror: whenever a
+ * phase begins or ends, and in between at most ten times a second for each mirror. It is called from
+ * several threads, never while it or the log callback runs, and holds up the mirror meanwhile.
+ *
+ * Phases that have nothing to do are left out. One that has failed ends with FES_PROGRESS_DONE as well,
+ * and if the primary has changed meanwhile, a mirror begins anew after that. An ESP that is to be added
+ * to the list is tried by itself first.
+ */
+void fes_sync_set_progress(struct fes_sync *sync, fes_progress_fn fn, void *userdata);
+
 /*
  * Do it, once per object. Mirrors are handled side by side, a thread each; the failure of one
  * changes nothing for the others.

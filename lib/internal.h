@@ -11,6 +11,7 @@
 
 #include "lib/fatespsync.h"
 #include "lib/notes.h"
+#include "lib/progress.h"
 #include "lib/spec.h"
 
 /* ---- context.c ---- */
@@ -74,6 +75,7 @@ struct fes_volume {
 	dev_t mount_device;
 	char *mount_path;       /* of a mount that shows all of it; or NULL */
 	atomic_bool changed;    /* as a primary, while a mirror was made of it */
+	struct fes_progress *progress; /* of the mirror that it is; NULL: it is none. Borrowed */
 	bool holding_back;      /* messages are collected in @held instead of logged */
 	char *held;
 };
@@ -296,6 +298,9 @@ void fes_digester_want(struct fes_digester *digester, const struct fes_node *nod
 /* Wait for a digest that was asked for. 0 or the error of reading the file. */
 int fes_digester_get(struct fes_digester *digester, const struct fes_node *node,
 	struct fes_digest *ret);
+
+/* Whether fes_digester_get() would not wait. */
+bool fes_digester_has(struct fes_digester *digester, const struct fes_node *node);
 
 /* A file could not be read when it was copied. */
 void fes_digester_note_error(struct fes_digester *digester, int error);
@@ -613,6 +618,7 @@ struct fes_run {
 	struct fes_digester *digester;
 	unsigned flags;
 	enum fes_random_seed random_seed;
+	const struct fes_listener *listener; /* who is told how far it is; NULL: nobody */
 	const struct fes_run *xbootldr; /* the same for the XBOOTLDR of the primary's disk; NULL: none */
 };
 
@@ -629,6 +635,7 @@ struct fes_mirror {
 	char *message;
 	struct fes_notes notes; /* see fes_mirror_get_note() */
 	struct blkdev_stats stats;
+	struct fes_progress progress;
 	struct fes_change *changes; /* owned, with their texts */
 	size_t n_changes;
 	struct fes_mirror *xbootldr; /* of the same disk, owned; NULL: none that is looked at */

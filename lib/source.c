@@ -14,6 +14,7 @@ struct source {
 	struct fes_digester *digester;
 	struct fat_file *file;
 	XXH3_state_t *state;
+	size_t under_way; /* bytes that were given, and that nobody knows the fate of yet */
 	struct fes_digest expected; /* of the primary's file, made before it is copied */
 	struct fes_digest digest;   /* of what was copied */
 };
@@ -41,8 +42,10 @@ static int source_begin(struct fat_source *base, bool reading_back)
 	source->state = XXH3_createState();
 	if (!source->state || XXH3_128bits_reset(source->state) != XXH_OK)
 		return -ENOMEM;
-	if (reading_back)
+	if (reading_back) {
+		fes_progress_read_back(source->mirror->progress);
 		return 0;
+	}
 	r = fes_digester_get(source->digester, node, &source->expected);
 	if (r < 0)
 		return r;
@@ -55,6 +58,13 @@ static int source_update(struct source *source, const void *buf, size_t len)
 	return XXH3_128bits_update(source->state, buf, len) == XXH_OK ? 0 : -EINVAL;
 }
 
+/* When more is asked for, what was given before has been written. */
+static void count_written(struct source *source, size_t next)
+{
+	fes_progress_add(source->mirror->progress, source->under_way);
+	source->under_way = next;
+}
+
 static int source_read(struct fat_source *base, void *buf, size_t len)
 {
 	struct source *source = source_of(base);
@@ -64,11 +74,13 @@ static int source_read(struct fat_source *base, void *buf, size_t len)
 		fes_digester_note_error(source->digester, (int)n);
 		return (int)n;
 	}
+	count_written(source, len);
 	return (size_t)n < len ? -EUCLEAN : source_update(source, buf, len);
 }
 
 static int source_compare(struct fat_source *base, const void *buf, size_t len)
 {
+	fes_progress_add(source_of(base)->mirror->progress, len);
 	return source_update(source_of(base), buf, len);
 }
 
@@ -105,6 +117,8 @@ static int source_end(struct fat_source *base, bool reading_back)
 	XXH128_hash_t hash = XXH3_128bits_digest(source->state);
 	struct fes_digest digest = {.high = hash.high64, .low = hash.low64};
 
+	if (!reading_back)
+		count_written(source, 0);
 	clean(source);
 	return reading_back ? end_reading_back(source, digest) : end_reading(source, digest);
 }

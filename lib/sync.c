@@ -23,6 +23,7 @@ int fes_sync_new(struct fes_context *context, struct fes_sync **ret)
 	if (!sync)
 		return -ENOMEM;
 	sync->context = context;
+	sync->listener.context = context;
 	r = fes_managed_init(&sync->managed);
 	if (r < 0) {
 		free(sync);
@@ -114,6 +115,12 @@ void fes_sync_set_flags(struct fes_sync *sync, unsigned flags)
 void fes_sync_set_random_seed(struct fes_sync *sync, enum fes_random_seed random_seed)
 {
 	sync->random_seed = random_seed;
+}
+
+void fes_sync_set_progress(struct fes_sync *sync, fes_progress_fn fn, void *userdata)
+{
+	sync->listener.fn = fn;
+	sync->listener.userdata = userdata;
 }
 
 const struct fes_volume *fes_sync_get_primary(const struct fes_sync *sync)
@@ -277,7 +284,11 @@ static void open_mirror(struct fes_mirror *mirror, const struct fes_run *run)
 {
 	struct opening opening = {mirror, run};
 	bool dry_run = run->flags & FES_SYNC_DRY_RUN;
-	int r = fes_volume_open_spec(run->context, &mirror->spec,
+	int r;
+
+	fes_progress_attach(&mirror->progress, run->listener, mirror);
+	fes_progress_begin(&mirror->progress, FES_PROGRESS_CHECK, 0);
+	r = fes_volume_open_spec(run->context, &mirror->spec,
 		dry_run ? FES_OPEN_PROBE : FES_OPEN_WRITE, &mirror->volume, &mirror->message);
 
 	if (r == 0)
@@ -285,11 +296,20 @@ static void open_mirror(struct fes_mirror *mirror, const struct fes_run *run)
 			&opening);
 	if (r < 0 && !mirror->message)
 		fes_sync_refuse(run->context, mirror, strerror(-r));
-	if (r == 0)
+	if (r == 0) {
+		mirror->volume->progress = &mirror->progress;
 		return;
+	}
 	fes_mirror_refuse(mirror, strerror(-r));
 	fes_volume_close(mirror->volume);
 	mirror->volume = NULL;
+}
+
+static void end_progress(struct fes_mirror *mirror)
+{
+	if (mirror->xbootldr)
+		fes_progress_end(&mirror->xbootldr->progress);
+	fes_progress_end(&mirror->progress);
 }
 
 /* Opening reads, too, and a dying disk may take its time for that. */
@@ -303,6 +323,7 @@ static void *run_job(void *userdata)
 		open_mirror(mirror->xbootldr, job->run);
 	if (mirror->state == 0)
 		fes_mirror_sync(mirror, job->run);
+	end_progress(mirror);
 	return NULL;
 }
 
@@ -544,6 +565,19 @@ static size_t resolve_mirrors(struct fes_sync *sync, unsigned wait_ms)
 	return unknown;
 }
 
+/* That somebody else has locked it, or the primary. */
+static void tell_waiting(struct fes_sync *sync)
+{
+	for (size_t i = 0; i < sync->n_mirrors; i++) {
+		struct fes_mirror *mirror = &sync->mirrors[i];
+
+		if (!is_ready(mirror))
+			continue;
+		fes_progress_attach(&mirror->progress, &sync->listener, mirror);
+		fes_progress_begin(&mirror->progress, FES_PROGRESS_WAIT, 0);
+	}
+}
+
 /*
  * Round after round until all are dealt with, or the time for locks is up and it is known of all what
  * they are.
@@ -561,8 +595,10 @@ static int run_rounds(struct fes_sync *sync, struct fes_run *run)
 			return r;
 		if (last && (r < 0 || unknown == 0))
 			return r;
-		if (!last && (r < 0 || any_ready(sync)))
+		if (!last && (r < 0 || any_ready(sync))) {
+			tell_waiting(sync);
 			fes_lock_pause(&left_ms);
+		}
 		unknown = resolve_mirrors(sync, unknown > 0 ? SLICE_MS : 0);
 	}
 }
@@ -581,6 +617,7 @@ static int run_all(struct fes_sync *sync)
 		.managed = &sync->managed,
 		.flags = sync->flags,
 		.random_seed = sync->random_seed,
+		.listener = &sync->listener,
 	};
 	int r = run_rounds(sync, &run);
 
@@ -609,6 +646,8 @@ static int sync_mirrors(struct fes_sync *sync)
 	if (r < 0)
 		return r;
 	r = run_all(sync);
+	for (size_t i = 0; i < sync->n_mirrors; i++)
+		end_progress(&sync->mirrors[i]);
 	fes_resolver_stop(sync->resolver);
 	return r;
 }

@@ -49,6 +49,7 @@ struct fes_sync {
 	char *old_list;        /* its text before it was changed; NULL: there was none */
 	unsigned flags;
 	enum fes_random_seed random_seed;
+	struct fes_listener listener;
 	struct fes_mirror *mirrors;
 	size_t n_mirrors;
 	bool mirrors_given; /* by the user: the list does not matter */

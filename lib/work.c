@@ -125,6 +125,7 @@ static int make_plan(struct fes_work *work)
 	const struct fes_run *run = work->run;
 	int r = poll_context(work);
 
+	fes_progress_begin(work->mirror->volume->progress, FES_PROGRESS_CHECK, 0);
 	if (r == 0)
 		r = fes_volume_require_sound(work->mirror->volume, &work->check);
 	if (r == 0)
