@@ -104,34 +104,29 @@ static void print_message(void *userdata, enum fes_log_level level, const char *
 	complain("%s", message);
 }
 
+/*
+ * No more than 40 lines: a verb and an option each have one of their own to be found at a glance,
+ * which 24 have no room for.
+ */
 static void print_help(void)
 {
 	puts("Usage: fatespsync [OPTION...] [VERB] [ARGUMENT...]\n"
-		"\n"
 		"Make the EFI System Partitions of a machine equal to its primary one.\n"
 		"\n"
 		"Verbs:");
 	for (size_t i = 0; i < N_VERBS; i++)
 		printf("  %-7s %-14s  %s\n", verbs[i].name, verbs[i].arguments, verbs[i].summary);
 	puts("\n"
-		"MIRROR and VOLUME are a partition's block device; an image file with a FAT\n"
-		"volume; a disk or disk image, whose ESP is taken (PATH:N takes partition N); or\n"
-		"PARTUUID=, UUID=, LABEL=, PARTLABEL=. Without MIRROR it is all the ESPs on the\n"
-		"list of the primary, /loader/esp-sync.\n"
-		"\n"
 		"Options of verbs that sync:\n"
 		"      --primary=VOLUME         copy from this volume, not the booted ESP\n"
 		"  -n, --dry-run                print what would be done, write nothing\n"
 		"      --manage=PATH            one more directory or file to make equal\n"
 		"      --exclude=PATH           leave this path alone\n"
-		"      --quick                  equal size, times and attributes: equal contents\n"
-		"      --random-seed=always|auto|never\n"
-		"                               renew the random seed of each mirror, of each that\n"
-		"                               is changed (auto, the default), or of none\n"
+		"      --quick                  equal size, times, attributes: equal contents\n"
+		"      --random-seed=WHEN       auto: of changed mirrors; always: of all; never\n"
 		"      --strict                 a mirror that is missing is an error\n"
-		"      --force                  override a refusal that is said to be overridable\n"
-		"\n"
-		"Options:\n"
+		"      --force                  override a refusal that says so\n"
+		"Options of all verbs:\n"
 		"      --disk=PATH              look for partitions on this disk or image only\n"
 		"      --timeout=SEC            wait so long for another run, or for mirrors\n"
 		"      --json=pretty|short|off  print JSON\n"
@@ -141,10 +136,10 @@ static void print_help(void)
 		"  -h, --help                   print this\n"
 		"      --version                print the version\n"
 		"\n"
-		"Exit status: 0 done; 1 differences, or harmless findings; 2 usage; 3 the primary\n"
-		"or its list is unusable; 4 a mirror was refused or failed, a volume is damaged\n"
-		"or unreadable; 5 a mirror is missing (wait, --strict). SIGINT, SIGTERM and\n"
-		"SIGHUP end a sync at its next safe point.");
+		"MIRROR, VOLUME: partition, disk, image, PATH:N, PARTUUID=, UUID=, LABEL= or\n"
+		"PARTLABEL=. Without MIRROR those on the list, /loader/esp-sync on the primary.\n"
+		"Exit status: 0 done; 1 differences; 2 usage; 3 primary unusable; 4 refused or\n"
+		"failed; 5 missing. The manual, fatespsync(8), has all of it.");
 }
 
 /* ---- options ---- */
