@@ -185,7 +185,7 @@ done
 for word in check ls cat; do
 	in_out "^  $word +VOLUME"
 done
-not_in_out 'progress'
+in_out '^ +--progress=auto\|yes\|no '
 cp out help
 run 0 -h
 cmp -s out help || fail "-h is not --help"
@@ -213,7 +213,9 @@ usage_error 'PATH' cat primary.img
 usage_error "--bogus" --bogus ls primary.img
 usage_error "-Z" ls -qZ primary.img
 usage_error "--qui" --qui ls primary.img
-usage_error "--progress" --progress=no ls primary.img
+for mode in '' x Auto 'yes '; do
+	usage_error "--progress=$mode: .*auto, yes, no" "--progress=$mode" same.img
+done
 usage_error "--help.*no argument" --help=me
 usage_error "--primary.*argument" same.img --primary
 usage_error "--disk.*argument" list --disk

@@ -4,9 +4,11 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "tools/commands.h"
 #include "tools/signals.h"
+#include "tools/terminal.h"
 
 static void close_volume(struct fes_volume **volume)
 {
@@ -104,6 +106,37 @@ static int run_watched(const struct command *command, struct fes_sync *sync, int
 	return r;
 }
 
+static enum progress_mode choose_progress(const struct options *options)
+{
+	struct progress_surroundings surroundings = {
+		.wish = options->progress,
+		.err_terminal = isatty(STDERR_FILENO),
+		.out_terminal = isatty(STDOUT_FILENO),
+		.dumb = terminal_is_dumb(),
+		.quiet = options->style.quiet,
+		.json = options->style.json != REPORT_JSON_OFF,
+	};
+
+	return progress_choose(&surroundings);
+}
+
+/* That nothing can be shown is no reason not to sync. */
+static void watch_progress(const struct command *command, struct fes_sync *sync)
+{
+	const struct options *options = command->options;
+	struct progress **progress = &command->messages->progress;
+
+	if (progress_start(options->progress, choose_progress(options), progress) == 0 && *progress)
+		fes_sync_set_progress(sync, progress_note, *progress);
+}
+
+static void unwatch_progress(const struct command *command, struct fes_sync *sync)
+{
+	fes_sync_set_progress(sync, NULL, NULL);
+	progress_stop(command->messages->progress);
+	command->messages->progress = NULL;
+}
+
 /* What --strict makes an error must be told, even where warnings are not. */
 static void tell_missing(const struct command *command, const struct fes_sync *sync)
 {
@@ -185,7 +218,9 @@ int run_sync(const struct command *command, struct fes_sync *sync, enum report_v
 		return STATUS_PRIMARY;
 	}
 
+	watch_progress(command, sync);
 	r = verb == REPORT_SYNC ? run_watched(command, sync, &signal) : fes_sync_run(sync);
+	unwatch_progress(command, sync);
 	failed = r < 0 && r != -ECANCELED;
 	status = failed ? STATUS_PRIMARY :
 			  sync_status(sync, verb, command->options->strict);

@@ -7,6 +7,7 @@
 #include <stddef.h>
 
 #include "lib/fatespsync.h"
+#include "tools/progress.h"
 #include "tools/report.h"
 
 /* Other programs rely on these numbers. */
@@ -42,9 +43,16 @@ struct options {
 	bool strict;
 	bool has_timeout;
 	unsigned timeout; /* seconds */
+	enum progress_wish progress;
 	struct report_style style;
 	unsigned given;          /* enum option_class: of which kinds options were given */
 	const char *last[4];     /* of each kind, by its number: the last one given, to name it */
+};
+
+/* What messages depend on. */
+struct messages {
+	const struct report_style *style;
+	struct progress *progress; /* that gives way to them; NULL: there is none */
 };
 
 /* What a verb works with. All is borrowed. */
@@ -52,6 +60,7 @@ struct command {
 	struct fes_context *context;
 	const struct options *options;
 	struct report *report;
+	struct messages *messages;
 	void (*complain)(const char *name, const char *message); /* to stderr */
 	char **args; /* what follows the verb */
 	size_t n_args;

@@ -95,13 +95,15 @@ static void suggest_help(void)
 
 static void print_message(void *userdata, enum fes_log_level level, const char *message)
 {
-	const struct report_style *style = userdata;
+	const struct messages *messages = userdata;
 
-	if (level == FES_LOG_WARNING && style->quiet)
+	if (level == FES_LOG_WARNING && messages->style->quiet)
 		return;
-	if (level == FES_LOG_INFO && !style->verbose)
+	if (level == FES_LOG_INFO && !messages->style->verbose)
 		return;
+	progress_give_way(messages->progress);
 	complain("%s", message);
+	progress_go_on(messages->progress);
 }
 
 /*
@@ -130,6 +132,7 @@ static void print_help(void)
 		"      --disk=PATH              look for partitions on this disk or image only\n"
 		"      --timeout=SEC            wait so long for another run, or for mirrors\n"
 		"      --json=pretty|short|off  print JSON\n"
+		"      --progress=auto|yes|no   show how far it is (auto: on a terminal, if it lasts)\n"
 		"  -q, --quiet                  print failures only\n"
 		"  -v, --verbose                print more\n"
 		"      --no-legend              leave out headlines and totals\n"
@@ -156,6 +159,7 @@ enum option_value {
 	OPTION_TIMEOUT,
 	OPTION_JSON,
 	OPTION_NO_LEGEND,
+	OPTION_PROGRESS,
 	OPTION_VERSION,
 };
 
@@ -174,6 +178,7 @@ static const struct option long_options[] = {
 	{"quiet", no_argument, NULL, 'q'},
 	{"verbose", no_argument, NULL, 'v'},
 	{"no-legend", no_argument, NULL, OPTION_NO_LEGEND},
+	{"progress", required_argument, NULL, OPTION_PROGRESS},
 	{"help", no_argument, NULL, 'h'},
 	{"version", no_argument, NULL, OPTION_VERSION},
 	{NULL, 0, NULL, 0},
@@ -248,39 +253,38 @@ static int take_json(struct options *options, const char *text)
 	return STATUS_USAGE;
 }
 
-/* That of bootctl(1) is a boolean, spelt as systemd takes it. */
+/* That of bootctl(1) is a boolean. */
 static int take_random_seed(struct options *options, const char *text)
 {
-	static const struct {
-		const char *name;
-		enum fes_random_seed random_seed;
-	} modes[] = {
-		{"always", FES_RANDOM_SEED_ALWAYS},
-		{"auto", FES_RANDOM_SEED_AUTO},
-		{"never", FES_RANDOM_SEED_NEVER},
-		{"yes", FES_RANDOM_SEED_ALWAYS},
-		{"y", FES_RANDOM_SEED_ALWAYS},
-		{"true", FES_RANDOM_SEED_ALWAYS},
-		{"t", FES_RANDOM_SEED_ALWAYS},
-		{"on", FES_RANDOM_SEED_ALWAYS},
-		{"1", FES_RANDOM_SEED_ALWAYS},
-		{"no", FES_RANDOM_SEED_NEVER},
-		{"n", FES_RANDOM_SEED_NEVER},
-		{"false", FES_RANDOM_SEED_NEVER},
-		{"f", FES_RANDOM_SEED_NEVER},
-		{"off", FES_RANDOM_SEED_NEVER},
-		{"0", FES_RANDOM_SEED_NEVER},
-	};
+	int yes = text_parse_boolean(text);
 
-	for (size_t i = 0; i < sizeof modes / sizeof modes[0]; i++) {
-		if (strcmp(text, modes[i].name) == 0) {
-			options->random_seed = modes[i].random_seed;
-			return GO_ON;
-		}
+	if (yes >= 0)
+		options->random_seed = yes ? FES_RANDOM_SEED_ALWAYS : FES_RANDOM_SEED_NEVER;
+	else if (strcmp(text, "always") == 0)
+		options->random_seed = FES_RANDOM_SEED_ALWAYS;
+	else if (strcmp(text, "auto") == 0)
+		options->random_seed = FES_RANDOM_SEED_AUTO;
+	else if (strcmp(text, "never") == 0)
+		options->random_seed = FES_RANDOM_SEED_NEVER;
+	else {
+		complain("--random-seed=%s: not one of always, auto, never", text);
+		suggest_help();
+		return STATUS_USAGE;
 	}
-	complain("--random-seed=%s: not one of always, auto, never", text);
-	suggest_help();
-	return STATUS_USAGE;
+	return GO_ON;
+}
+
+static int take_progress(struct options *options, const char *text)
+{
+	int yes = text_parse_boolean(text);
+
+	if (yes < 0 && strcmp(text, "auto") != 0) {
+		complain("--progress=%s: not one of auto, yes, no", text);
+		suggest_help();
+		return STATUS_USAGE;
+	}
+	options->progress = yes < 0 ? PROGRESS_AUTO : yes ? PROGRESS_YES : PROGRESS_NO;
+	return GO_ON;
 }
 
 static int refuse_option(char **argv)
@@ -370,6 +374,8 @@ static int take_option(struct options *options, int value, char **argv)
 	case OPTION_NO_LEGEND:
 		options->style.no_legend = true;
 		return GO_ON;
+	case OPTION_PROGRESS:
+		return take_progress(options, optarg);
 	case 'h':
 		print_help();
 		return STATUS_DONE;
@@ -474,8 +480,10 @@ static int configure_context(struct fes_context *context, const struct options *
 static int run_verb(const struct verb *verb, struct options *options, char **args,
 	size_t n_args)
 {
+	struct messages messages = {.style = &options->style};
 	struct command command = {
-		.options = options, .complain = complain_of, .args = args, .n_args = n_args};
+		.options = options, .complain = complain_of, .messages = &messages,
+		 .args = args, .n_args = n_args};
 	int status = STATUS_FAILED;
 	int r;
 
@@ -485,7 +493,7 @@ static int run_verb(const struct verb *verb, struct options *options, char **arg
 	if (r == 0)
 		r = report_new(&options->style, &command.report);
 	if (r == 0) {
-		fes_set_log(command.context, print_message, &options->style);
+		fes_set_log(command.context, print_message, &messages);
 		status = verb->run(&command);
 		r = report_finish(command.report);
 	}

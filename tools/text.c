@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <config.h>
 
+#include <errno.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "tools/text.h"
 
@@ -117,4 +119,18 @@ void text_format_size(uint64_t bytes, char ret[TEXT_SIZE_MAX])
 	}
 	snprintf(ret, TEXT_SIZE_MAX, "%u.%u %ciB", (unsigned)(bytes / unit),
 		(unsigned)(bytes % unit / (unit / 1024) * 10 / 1024), units[i]);
+}
+
+int text_parse_boolean(const char *text)
+{
+	static const char *const yes[] = {"1", "yes", "y", "true", "t", "on"};
+	static const char *const no[] = {"0", "no", "n", "false", "f", "off"};
+
+	for (size_t i = 0; i < sizeof yes / sizeof yes[0]; i++)
+		if (strcasecmp(text, yes[i]) == 0)
+			return 1;
+	for (size_t i = 0; i < sizeof no / sizeof no[0]; i++)
+		if (strcasecmp(text, no[i]) == 0)
+			return 0;
+	return -EINVAL;
 }

@@ -24,3 +24,6 @@ char *text_to_utf8(const char *text);
 
 /* Format @bytes as "17 B", "60.1 MiB". */
 void text_format_size(uint64_t bytes, char ret[TEXT_SIZE_MAX]);
+
+/* What systemd's programs take for a boolean, in any case: 1, 0, or -EINVAL. */
+int text_parse_boolean(const char *text);

@@ -1,0 +1,207 @@
+#!/bin/sh
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# What the program does on a terminal, which script(1) makes, and does not do elsewhere: progress and
+# colours.
+
+# shellcheck disable=SC2016 # what stands in single quotes is for the shell on the terminal
+
+set -u
+
+: "${FATESPSYNC:?names the program to test}"
+for tool in mkfs.fat mcopy mmd script flock stty; do
+	command -v "$tool" >/dev/null || {
+		echo "no $tool: skipped"
+		exit 77
+	}
+done
+
+LC_ALL=C.UTF-8
+TERM=xterm
+SHELL=/bin/sh # which script(1) starts
+export LC_ALL TERM SHELL FATESPSYNC
+unset NO_COLOR SYSTEMD_COLORS COLORTERM
+scratch=$(mktemp -d "${TMPDIR:-/tmp}/test-terminal.XXXXXX") || exit 1
+trap 'rm -rf "$scratch"' EXIT
+trap 'exit 1' HUP INT PIPE TERM
+cd "$scratch" || exit 1
+mkdir root
+FATESPSYNC_ROOT=$scratch/root
+export FATESPSYNC_ROOT
+failed=0
+escape=$(printf '\033')
+
+# ---- helpers ----
+
+fail() {
+	echo "FAIL: $*"
+	echo "  command: $last"
+	cat -v seen out err 2>/dev/null | sed 's/^/  /'
+	failed=1
+}
+
+# run ARGUMENT...: the program without a terminal; its output stays in the files out and err.
+run() {
+	last="fatespsync $*"
+	rm -f seen
+	"$FATESPSYNC" "$@" >out 2>err </dev/null
+}
+
+# on_terminal COMMAND: a shell command on a terminal; what it prints stays in the file seen.
+on_terminal() {
+	last=$1
+	rm -f out err
+	script -qefc "$1" typescript </dev/null >/dev/null
+	shown
+}
+
+# What stands between the first and the last line of script(1), without carriage returns at line ends.
+shown() {
+	tr -d '\r' <typescript | sed -e '1d' -e '/^Script done on /d' >seen
+}
+
+# What a reader sees in the end: all behind the last time that lines were taken back.
+left_over() {
+	awk -v escape="$escape" '
+		{ text = text $0 "\n" }
+		END {
+			n = split(text, frames, escape "\\[J")
+			printf "%s", frames[n]
+		}' seen
+}
+
+has() {
+	grep -Eq -e "$2" "$1" || fail "$1 has no line like: $2"
+}
+
+has_not() {
+	! grep -Eq -e "$2" "$1" || fail "$1 has a line like: $2"
+}
+
+make_volume() {
+	mkfs.fat -C -F 16 "$1" 16384 >/dev/null
+	mmd -i "$1" ::/EFI ::/EFI/Linux
+}
+
+make_mirror() {
+	rm -f "$1"
+	cp empty "$1"
+}
+
+head -c 3000000 /dev/urandom >kernel
+make_volume empty
+cp empty primary
+mcopy -i primary kernel ::/EFI/Linux/new.efi
+
+# ---- progress ----
+
+# Elsewhere than on a terminal there is none, unless it is asked for.
+make_mirror mirror
+run --primary=primary mirror
+[ ! -s err ] || fail "something on stderr"
+has_not out "$escape"
+
+make_mirror mirror
+run --primary=primary --progress=yes mirror
+for phase in check copy flush verify commit; do
+	has err "^fatespsync: mirror: $phase: "
+done
+has err '^fatespsync: mirror: copy: 2\.8 MiB in [0-9]+\.[0-9] s'
+has_not err "$escape"
+! grep -Evq '^fatespsync: mirror: [a-z]+: ' err || fail "a line of another kind"
+has out '^mirror: synced'
+has_not out check
+
+# Whole lines do not disturb JSON, nor does --quiet keep them away.
+make_mirror mirror
+run --primary=primary --progress=yes --json=short --quiet mirror
+has err '^fatespsync: mirror: copy: '
+[ "$(wc -l <out)" -eq 1 ] || fail "more than the JSON on stdout"
+
+# On a terminal each phase is drawn in place of the one before, and nothing of it is left.
+make_mirror mirror
+on_terminal '"$FATESPSYNC" --primary=primary --progress=yes mirror'
+for phase in check 'copy +0%  0 B of 2\.8 MiB' flush 'verify +0%' commit; do
+	has seen "mirror  $phase"
+done
+has seen "^$escape\[1A$escape\[Jmirror  "
+left_over >rest
+has rest '^mirror: synced'
+has_not rest 'mirror  (copy|commit)'
+has_not rest "$escape\[[0-9]*[A-K]"
+
+# No: none. A run that is short: none, either.
+make_mirror mirror
+on_terminal '"$FATESPSYNC" --primary=primary --progress=no mirror'
+has_not seen 'mirror  (check|copy|commit)'
+
+# What cannot go back with the cursor gets lines.
+make_mirror mirror
+on_terminal 'TERM=dumb "$FATESPSYNC" --primary=primary --progress=yes mirror'
+has seen '^fatespsync: mirror: copy: 2\.8 MiB in '
+has_not seen "$escape"
+
+# Several mirrors have a line each; messages stand between them, on lines of their own.
+make_mirror mirror
+make_mirror second
+make_mirror third
+printf 'no volume\n' >stranger
+on_terminal '"$FATESPSYNC" --primary=primary --progress=yes mirror stranger second third'
+has seen "^$escape\[3A"
+has seen "^($escape\[[1-3]A$escape\[J)?fatespsync: stranger: .*a text file"
+has_not seen '[a-z%0-9] +fatespsync: '
+left_over >rest
+for mirror in mirror second third; do
+	has rest "^$mirror: synced"
+done
+
+# No line is wider than the window.
+mkdir -p "a-folder-with-a-name/that-is-longer/than-it-need-be"
+long=a-folder-with-a-name/that-is-longer/than-it-need-be/mirror.img
+make_mirror $long
+on_terminal "stty cols 40; \"\$FATESPSYNC\" --primary=primary --progress=yes $long >/dev/null"
+has seen 'a-f\.\.\..*img  copy'
+sed "s/$escape\[[0-9]*[A-Za-z]//g" seen | awk 'length() > 40 { exit 1 }' ||
+	fail "a line is wider than the window"
+
+# By itself it comes when a sync takes long: here somebody else holds the mirror until it has come.
+make_mirror mirror
+rm -f let-go
+(
+	flock 9
+	while ! [ -e let-go ]; do
+		sleep 0.1
+	done
+) 9<mirror &
+while flock -n mirror true; do
+	sleep 0.1
+done
+last='fatespsync --primary=primary --timeout=100 mirror, while somebody holds the mirror'
+rm -f out err typescript
+script -qefc '"$FATESPSYNC" --primary=primary --timeout=100 mirror' typescript </dev/null >/dev/null &
+tries=0
+while [ $tries -lt 900 ] && ! grep -q 'mirror  wait' typescript 2>/dev/null; do
+	sleep 0.1
+	tries=$((tries + 1))
+done
+touch let-go
+wait
+shown
+has seen 'mirror  wait'
+left_over >rest
+has rest '^mirror: synced'
+has_not rest wait
+
+# That does not hold for --quiet, nor for JSON on the same terminal.
+for option in --quiet --json=short; do
+	make_mirror mirror
+	on_terminal "flock mirror \"\$FATESPSYNC\" --primary=primary --timeout=1 $option mirror"
+	has_not seen 'mirror  wait'
+	has_not seen "$escape"
+done
+
+# Nonsense is refused.
+run --primary=primary --progress=perhaps mirror
+has err "^fatespsync: --progress=perhaps: not one of auto, yes, no"
+
+exit $failed
