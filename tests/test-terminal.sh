@@ -8,7 +8,7 @@
 
 set -u
 
-: "${FATESPSYNC:?names the program to test}"
+: "${FATESPSYNC:?names the program to test}" "${FATPOKE:?names a program that damages images}"
 for tool in mkfs.fat mcopy mmd script flock stty; do
 	command -v "$tool" >/dev/null || {
 		echo "no $tool: skipped"
@@ -55,15 +55,15 @@ on_terminal() {
 	shown
 }
 
-# What stands between the first and the last line of script(1), without carriage returns at line ends.
+# Without what script(1) says, a line before and two after, and without carriage returns at line ends.
 shown() {
-	tr -d '\r' <typescript | sed -e '1d' -e '/^Script done on /d' >seen
+	tr -d "\r" <typescript | sed 1d | sed '$d' | sed '$d' >seen
 }
 
-# What a reader sees in the end: all behind the last time that lines were taken back.
+# What a reader sees in the end, without colours: all behind the last time that lines were taken back.
 left_over() {
 	awk -v escape="$escape" '
-		{ text = text $0 "\n" }
+		{ gsub(escape "\\[[0-9]*m", ""); text = text $0 "\n" }
 		END {
 			n = split(text, frames, escape "\\[J")
 			printf "%s", frames[n]
@@ -148,7 +148,7 @@ make_mirror third
 printf 'no volume\n' >stranger
 on_terminal '"$FATESPSYNC" --primary=primary --progress=yes mirror stranger second third'
 has seen "^$escape\[3A"
-has seen "^($escape\[[1-3]A$escape\[J)?fatespsync: stranger: .*a text file"
+has seen "^($escape\[[1-3]A$escape\[J)?fatespsync: ($escape\[31m)?stranger: .*a text file"
 has_not seen '[a-z%0-9] +fatespsync: '
 left_over >rest
 for mirror in mirror second third; do
@@ -197,11 +197,71 @@ for option in --quiet --json=short; do
 	make_mirror mirror
 	on_terminal "flock mirror \"\$FATESPSYNC\" --primary=primary --timeout=1 $option mirror"
 	has_not seen 'mirror  wait'
-	has_not seen "$escape"
+	has_not seen "$escape\[[0-9]*[A-K]"
 done
 
 # Nonsense is refused.
 run --primary=primary --progress=perhaps mirror
 has err "^fatespsync: --progress=perhaps: not one of auto, yes, no"
+
+# ---- colours ----
+
+# same_words COMMAND: on a terminal it prints what it prints elsewhere, apart from colours.
+same_words() {
+	last=$1
+	sh -c "$1" >out 2>err </dev/null
+	cp out want
+	has_not out "$escape"
+	has_not err "$escape"
+	on_terminal "$1 2>/dev/null"
+	sed "s/$escape\[[0-9]*m//g" seen | cmp -s - want || fail "other words than without a terminal"
+}
+
+make_mirror mirror
+cp empty damaged
+"$FATPOKE" damaged entry /EFI 26 ffff # its first cluster
+same_words '"$FATESPSYNC" --primary=primary status mirror primary'
+has seen "^$escape\[1mprimary primary$escape\[0m\$"
+has seen "^  state     $escape\[33mdiffers$escape\[0m \("
+has seen "^  boots     $escape\[31mno$escape\[0m: "
+same_words '"$FATESPSYNC" --primary=primary diff mirror'
+has seen "^mirror: $escape\[33mwould be synced$escape\[0m, "
+same_words '"$FATESPSYNC" check primary damaged absent'
+has seen "^primary: $escape\[32mclean$escape\[0m\$"
+has seen "^damaged: $escape\[31mdamage$escape\[0m: "
+has seen "^absent: $escape\[31munreadable$escape\[0m\$"
+same_words '"$FATESPSYNC" --disk=primary list'
+has seen "^$escape\[1mDEVICE .* MOUNTED$escape\[0m\$"
+same_words '"$FATESPSYNC" --primary=primary --json=pretty status mirror'
+has_not seen "$escape"
+
+on_terminal '"$FATESPSYNC" --primary=primary mirror stranger'
+has seen "^fatespsync: $escape\[31mstranger: .*$escape\[0m\$"
+has seen "mirror: $escape\[32msynced$escape\[0m, "
+has seen "^stranger: $escape\[31mrefused$escape\[0m\$"
+same_words '"$FATESPSYNC" --primary=primary mirror'
+has seen "^mirror: $escape\[32min sync$escape\[0m\$"
+
+# stdout and stderr each for itself.
+on_terminal '"$FATESPSYNC" --primary=primary mirror stranger >file'
+has seen "^fatespsync: $escape\[31mstranger: "
+has_not file "$escape"
+on_terminal '"$FATESPSYNC" --primary=primary mirror stranger 2>file'
+has seen "$escape\[31mrefused"
+has_not file "$escape"
+
+# As the user wishes.
+for wish in NO_COLOR=1 NO_COLOR= SYSTEMD_COLORS=0 SYSTEMD_COLORS=off TERM=dumb; do
+	on_terminal "$wish \"\$FATESPSYNC\" --primary=primary mirror stranger"
+	has seen '^mirror: in sync'
+	has_not seen "$escape"
+done
+for wish in SYSTEMD_COLORS=1 SYSTEMD_COLORS=16; do
+	last="$wish fatespsync --primary=primary mirror stranger"
+	env "$wish" NO_COLOR=1 "$FATESPSYNC" --primary=primary mirror stranger >out 2>err </dev/null
+	has out "^mirror: $escape\[32min sync"
+	has err "^fatespsync: $escape\[31mstranger: "
+done
+
 
 exit $failed

@@ -148,7 +148,7 @@ static void tell_missing(const struct command *command, const struct fes_sync *s
 		const struct fes_mirror *mirror = fes_sync_get_mirror(sync, i);
 
 		if (fes_mirror_get_state(mirror) == FES_MIRROR_MISSING)
-			command->complain(fes_mirror_get_spec(mirror), "missing");
+			command->say(FES_LOG_ERROR, fes_mirror_get_spec(mirror), "missing");
 	}
 }
 
@@ -157,7 +157,7 @@ static void tell_note(const struct command *command, const struct fes_mirror *mi
 {
 	const char *name = fes_mirror_get_name(mirror);
 
-	command->complain(name ? name : fes_mirror_get_spec(mirror), note);
+	command->say(FES_LOG_WARNING, name ? name : fes_mirror_get_spec(mirror), note);
 }
 
 /* Of what was not written to yet it would be no news. */

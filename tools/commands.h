@@ -61,7 +61,7 @@ struct command {
 	const struct options *options;
 	struct report *report;
 	struct messages *messages;
-	void (*complain)(const char *name, const char *message); /* to stderr */
+	void (*say)(enum fes_log_level level, const char *name, const char *message); /* on stderr */
 	char **args; /* what follows the verb */
 	size_t n_args;
 };

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "tools/colour.h"
 #include "tools/commands.h"
 #include "tools/signals.h"
 #include "tools/text.h"
@@ -64,6 +65,30 @@ enum {
 
 /* ---- messages ---- */
 
+/* What is only going on has no colour. */
+static void say(enum fes_log_level level, const char *message)
+{
+	bool coloured = level <= FES_LOG_WARNING && colour_is_wanted(STDERR_FILENO);
+
+	fputs("fatespsync: ", stderr);
+	colour_begin(stderr, coloured, level == FES_LOG_ERROR ? COLOUR_BAD : COLOUR_WARNING);
+	text_put(stderr, message);
+	colour_end(stderr, coloured);
+	fputc('\n', stderr);
+}
+
+static void say_of(enum fes_log_level level, const char *name, const char *message)
+{
+	char *text;
+
+	if (asprintf(&text, "%s: %s", name, message) < 0) {
+		say(level, message);
+		return;
+	}
+	say(level, text);
+	free(text);
+}
+
 static void complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 static void complain(const char *format, ...)
@@ -76,16 +101,9 @@ static void complain(const char *format, ...)
 	len = vasprintf(&message, format, args);
 	va_end(args);
 
-	fputs("fatespsync: ", stderr);
-	text_put(stderr, len < 0 ? "out of memory" : message);
-	fputc('\n', stderr);
+	say(FES_LOG_ERROR, len < 0 ? "out of memory" : message);
 	if (len >= 0)
 		free(message);
-}
-
-static void complain_of(const char *name, const char *message)
-{
-	complain("%s: %s", name, message);
 }
 
 static void suggest_help(void)
@@ -102,7 +120,7 @@ static void print_message(void *userdata, enum fes_log_level level, const char *
 	if (level == FES_LOG_INFO && !messages->style->verbose)
 		return;
 	progress_give_way(messages->progress);
-	complain("%s", message);
+	say(level, message);
 	progress_go_on(messages->progress);
 }
 
@@ -482,11 +500,16 @@ static int run_verb(const struct verb *verb, struct options *options, char **arg
 {
 	struct messages messages = {.style = &options->style};
 	struct command command = {
-		.options = options, .complain = complain_of, .messages = &messages,
-		 .args = args, .n_args = n_args};
+		.options = options,
+		.messages = &messages,
+		.say = say_of,
+		.args = args,
+		.n_args = n_args,
+	};
 	int status = STATUS_FAILED;
 	int r;
 
+	options->style.colours = colour_is_wanted(STDOUT_FILENO);
 	r = fes_new(&command.context);
 	if (r == 0)
 		r = configure_context(command.context, options);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tools/colour.h"
 #include "tools/report-esps.h"
 #include "tools/text.h"
 
@@ -104,6 +105,13 @@ static void print_cells(const size_t width[N_COLUMNS], const char *const cells[N
 		if (i + 1 < N_COLUMNS)
 			printf("%*s", (int)(width[i] - strlen(cells[i]) + 2), "");
 	}
+}
+
+static void print_headings(const struct report_style *style, const size_t width[N_COLUMNS])
+{
+	colour_begin(stdout, style->colours, COLOUR_HEADLINE);
+	print_cells(width, headings);
+	colour_end(stdout, style->colours);
 	putchar('\n');
 }
 
@@ -133,10 +141,11 @@ void report_esps_print(const struct report_style *style, const struct fes_esps *
 		widen(width, row.cells);
 	}
 	if (!style->no_legend)
-		print_cells(width, headings);
+		print_headings(style, width);
 	for (size_t i = 0; (esp = fes_esps_get(esps, i)); i++) {
 		fill_row(esp, &row);
 		print_cells(width, row.cells);
+		putchar('\n');
 	}
 	if (!style->no_legend)
 		print_reasons(esps);

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tools/colour.h"
 #include "tools/report-esps.h"
 #include "tools/report-json.h"
 #include "tools/report.h"
@@ -98,17 +99,23 @@ static const char *without_name(const char *message, const char *name)
 }
 
 /* The name stands before it already. */
-static void put_reason(const char *what, const struct fes_mirror *mirror)
+static void put_reason(const struct fes_mirror *mirror)
 {
 	const char *message = fes_mirror_get_message(mirror);
 
-	fputs(what, stdout);
 	if (!message)
 		return;
 	message = without_name(message, mirror_name(mirror));
 	message = without_name(message, fes_mirror_get_spec(mirror));
 	fputs(": ", stdout);
 	text_put(stdout, message);
+}
+
+static void put_coloured(const struct report_style *style, enum colour colour, const char *text)
+{
+	colour_begin(stdout, style->colours, colour);
+	fputs(text, stdout);
+	colour_end(stdout, style->colours);
 }
 
 static const char *directory_mark(bool directory)
@@ -192,7 +199,8 @@ static void put_name(const char *name, const char *esp)
 }
 
 /* Why a mirror was refused or failed stands on stderr. */
-static void put_headline(const struct fes_mirror *mirror, const char *esp)
+static void put_headline(const struct report_style *style, const struct fes_mirror *mirror,
+	const char *esp)
 {
 	struct totals totals = add_up(mirror);
 
@@ -200,27 +208,27 @@ static void put_headline(const struct fes_mirror *mirror, const char *esp)
 	fputs(": ", stdout);
 	switch (fes_mirror_get_state(mirror)) {
 	case FES_MIRROR_IN_SYNC:
-		fputs("in sync", stdout);
+		put_coloured(style, COLOUR_GOOD, "in sync");
 		break;
 	case FES_MIRROR_SYNCED:
-		printf("synced, %" PRIu64 " change%s, ", totals.n_changes,
-			plural(totals.n_changes));
+		put_coloured(style, COLOUR_GOOD, "synced");
+		printf(", %" PRIu64 " change%s, ", totals.n_changes, plural(totals.n_changes));
 		put_size(fes_mirror_get_bytes_written(mirror));
 		fputs(" written", stdout);
 		break;
 	case FES_MIRROR_DIFFERS:
-		printf("would be synced, %" PRIu64 " change%s", totals.n_changes,
-			plural(totals.n_changes));
+		put_coloured(style, COLOUR_WARNING, "would be synced");
+		printf(", %" PRIu64 " change%s", totals.n_changes, plural(totals.n_changes));
 		put_new_contents(totals.size);
 		break;
 	case FES_MIRROR_REFUSED:
-		fputs("refused", stdout);
+		put_coloured(style, COLOUR_BAD, "refused");
 		break;
 	case FES_MIRROR_FAILED:
-		fputs("failed", stdout);
+		put_coloured(style, COLOUR_BAD, "failed");
 		break;
 	case FES_MIRROR_MISSING:
-		fputs("missing", stdout);
+		put_coloured(style, COLOUR_BAD, "missing");
 		break;
 	}
 	putchar('\n');
@@ -242,7 +250,7 @@ static void put_mirror(const struct report_style *style, const struct fes_mirror
 	enum fes_mirror_state state = fes_mirror_get_state(mirror);
 
 	if (!style->no_legend)
-		put_headline(mirror, esp);
+		put_headline(style, mirror, esp);
 	if (state == FES_MIRROR_SYNCED || state == FES_MIRROR_DIFFERS)
 		put_changes(mirror);
 	if (style->verbose && !style->no_legend && state != FES_MIRROR_DIFFERS)
@@ -283,12 +291,13 @@ static void put_volume(const struct fes_volume *volume)
 	put_field("partuuid", fes_volume_get_partuuid(volume));
 }
 
-static void put_difference(const struct fes_mirror *mirror)
+static void put_difference(const struct report_style *style, const struct fes_mirror *mirror)
 {
 	struct totals totals = add_up(mirror);
 	const char *separator = "";
 
-	fputs("differs (", stdout);
+	put_coloured(style, COLOUR_WARNING, "differs");
+	fputs(" (", stdout);
 	if (totals.n_files > 0) {
 		printf("%" PRIu64 " file%s", totals.n_files, plural(totals.n_files));
 		separator = ", ";
@@ -305,92 +314,109 @@ static void put_difference(const struct fes_mirror *mirror)
 	putchar(')');
 }
 
-static void put_state(const struct fes_mirror *mirror)
+static void put_state(const struct report_style *style, const struct fes_mirror *mirror)
 {
 	printf("  %-9s ", "state");
 	switch (report_mirror_state(mirror, REPORT_STATUS)) {
 	case FES_MIRROR_IN_SYNC:
 	case FES_MIRROR_SYNCED:
-		fputs("in sync", stdout);
+		put_coloured(style, COLOUR_GOOD, "in sync");
 		break;
 	case FES_MIRROR_DIFFERS:
-		put_difference(mirror);
+		put_difference(style, mirror);
 		break;
 	case FES_MIRROR_REFUSED:
-		put_reason("refused", mirror);
+		put_coloured(style, COLOUR_BAD, "refused");
+		put_reason(mirror);
 		break;
 	case FES_MIRROR_FAILED:
-		put_reason("failed", mirror);
+		put_coloured(style, COLOUR_BAD, "failed");
+		put_reason(mirror);
 		break;
 	case FES_MIRROR_MISSING:
-		fputs("missing", stdout);
+		put_coloured(style, COLOUR_BAD, "missing");
 		break;
 	}
 	putchar('\n');
 }
 
-static void put_boots(const char *lacking)
+static void put_boots(const struct report_style *style, const char *lacking)
 {
 	if (!lacking)
 		return;
-	printf("  %-9s %s%s\n", "boots", *lacking ? "no: " : "yes", lacking);
+	printf("  %-9s ", "boots");
+	put_coloured(style, *lacking ? COLOUR_BAD : COLOUR_GOOD, *lacking ? "no" : "yes");
+	printf("%s%s\n", *lacking ? ": " : "", lacking);
 }
 
-static void put_mirror_notes(const struct fes_mirror *mirror)
+static void put_warning(const struct report_style *style, const char *text)
+{
+	fputs("  ", stdout);
+	put_coloured(style, COLOUR_WARNING, "warning");
+	fputs("   ", stdout);
+	text_put(stdout, text);
+	putchar('\n');
+}
+
+static void put_mirror_notes(const struct report_style *style, const struct fes_mirror *mirror)
 {
 	const char *note;
 
 	for (size_t i = 0; (note = fes_mirror_get_note(mirror, i)); i++)
-		put_field("warning", note);
+		put_warning(style, note);
 }
 
-static void put_primary_notes(const struct fes_sync *sync,
+static void put_primary_notes(const struct report_style *style, const struct fes_sync *sync,
 	const char *(*get)(const struct fes_sync *sync, size_t i))
 {
 	const char *note;
 
 	for (size_t i = 0; (note = get(sync, i)); i++)
-		put_field("warning", note);
+		put_warning(style, note);
 }
 
-static void put_role(const char *role, const char *name, const char *esp)
+static void put_role(const struct report_style *style, const char *role, const char *name,
+	const char *esp)
 {
+	colour_begin(stdout, style->colours, COLOUR_HEADLINE);
 	printf("%s ", role);
 	put_name(name, esp);
+	colour_end(stdout, style->colours);
 	putchar('\n');
 }
 
-static void put_primary_status(const struct fes_sync *sync)
+static void put_primary_status(const struct report_style *style, const struct fes_sync *sync)
 {
 	const struct fes_volume *primary = fes_sync_get_primary(sync);
 	const struct fes_volume *xbootldr = fes_sync_get_primary_xbootldr(sync);
 	const char *name = fes_volume_get_name(primary);
 
-	put_role("primary", name, NULL);
+	put_role(style, "primary", name, NULL);
 	put_volume(primary);
-	put_boots(fes_sync_get_primary_lacking(sync));
-	put_primary_notes(sync, fes_sync_get_primary_note);
+	put_boots(style, fes_sync_get_primary_lacking(sync));
+	put_primary_notes(style, sync, fes_sync_get_primary_note);
 	if (!xbootldr)
 		return;
 	putchar('\n');
-	put_role("primary", fes_volume_get_name(xbootldr), name);
+	put_role(style, "primary", fes_volume_get_name(xbootldr), name);
 	put_volume(xbootldr);
-	put_primary_notes(sync, fes_sync_get_primary_xbootldr_note);
+	put_primary_notes(style, sync, fes_sync_get_primary_xbootldr_note);
 }
 
-static void put_mirror_status(const struct fes_mirror *mirror, const char *esp)
+static void put_mirror_status(const struct report_style *style, const struct fes_mirror *mirror,
+	const char *esp)
 {
 	const struct fes_volume *volume = fes_mirror_get_volume(mirror);
 
 	putchar('\n');
-	put_role("mirror", mirror_name(mirror), esp);
+	put_role(style, "mirror", mirror_name(mirror), esp);
 	if (volume)
 		put_volume(volume);
 	else
 		put_field("partuuid", fes_mirror_get_partuuid(mirror));
-	put_state(mirror);
-	put_boots(fes_mirror_get_lacking(mirror));
-	put_mirror_notes(mirror);
+	put_state(style, mirror);
+	put_boots(style, fes_mirror_get_lacking(mirror));
+	put_mirror_notes(style, mirror);
 }
 
 static void put_list_change(const struct fes_sync *sync, enum report_verb verb)
@@ -421,7 +447,7 @@ static void put_one(const struct report *report, const struct fes_mirror *mirror
 	enum report_verb verb)
 {
 	if (verb == REPORT_STATUS)
-		put_mirror_status(mirror, esp);
+		put_mirror_status(&report->style, mirror, esp);
 	else
 		put_mirror(&report->style, mirror, esp);
 }
@@ -436,7 +462,7 @@ static void text_sync(struct report *report, const struct fes_sync *sync, enum r
 		return;
 
 	if (verb == REPORT_STATUS)
-		put_primary_status(sync);
+		put_primary_status(&report->style, sync);
 	else if (!report->style.no_legend)
 		put_list_change(sync, verb);
 
@@ -460,9 +486,11 @@ static void text_missing(struct report *report, const char *partuuid)
 	if (report->style.quiet)
 		return;
 	if (partuuid)
-		printf("PARTUUID=%s: missing\n", partuuid);
+		printf("PARTUUID=%s: ", partuuid);
 	else
-		puts("the primary: missing");
+		fputs("the primary: ", stdout);
+	put_coloured(&report->style, COLOUR_BAD, "missing");
+	putchar('\n');
 }
 
 static void text_wait_end(struct report *report, unsigned seconds, int exit_status)
@@ -497,7 +525,10 @@ static void text_check_finding(struct report *report, enum fes_severity severity
 		return;
 
 	text_put(stdout, text->volume_name);
-	printf(": %s: ", damage ? "damage" : "harmless");
+	fputs(": ", stdout);
+	put_coloured(&report->style, damage ? COLOUR_BAD : COLOUR_WARNING,
+		damage ? "damage" : "harmless");
+	fputs(": ", stdout);
 	text_put(stdout, message);
 	putchar('\n');
 }
@@ -510,19 +541,20 @@ static void text_check_end(struct report *report, enum report_health health)
 		return;
 
 	text_put(stdout, text->volume_name);
+	fputs(": ", stdout);
 	switch (health) {
 	case REPORT_CLEAN:
-		puts(": clean");
-		return;
+		put_coloured(&report->style, COLOUR_GOOD, "clean");
+		break;
 	case REPORT_UNREADABLE:
-		puts(": unreadable");
-		return;
+		put_coloured(&report->style, COLOUR_BAD, "unreadable");
+		break;
 	case REPORT_HARMLESS:
 	case REPORT_DAMAGE:
-		printf(": %" PRIu64 " damage, %" PRIu64 " harmless\n", text->n_damage,
-			text->n_harmless);
-		return;
+		printf("%" PRIu64 " damage, %" PRIu64 " harmless", text->n_damage, text->n_harmless);
+		break;
 	}
+	putchar('\n');
 }
 
 static void text_list_begin(struct report *report, const char *path)

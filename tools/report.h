@@ -23,6 +23,7 @@ struct report_style {
 	bool quiet;     /* no text on syncs and checks; what was asked for (JSON, ls) is printed */
 	bool verbose;   /* figures about the writing */
 	bool no_legend; /* no headlines, no totals */
+	bool colours;   /* on stdout */
 };
 
 /* The verbs that compare volumes. */
