@@ -80,9 +80,11 @@ make_entry()
 		>"tree/loader/entries/0123456789abcdef0123456789abcdef-$1.conf"
 }
 
-# fill_disk IMAGE: move what is in tree/ to its ESP.
+# fill_disk IMAGE DATE: move what is in tree/ to its ESP. All of it has this time, so that what differs does
+# not depend on how fast this runs.
 fill_disk()
 {
+	find tree -exec touch -d "$2 12:00" {} +
 	mcopy -s -m -i "$1@@1M" tree/* ::
 	rm -rf tree
 }
@@ -99,7 +101,7 @@ make_primary()
 	printf 'timeout 3\ndefault 0123456789abcdef*\n' >tree/loader/loader.conf
 	printf 'type1\n' >tree/loader/entries.srel
 	head -c 32 /dev/urandom >tree/loader/random-seed
-	fill_disk disk1.img
+	fill_disk disk1.img 2026-11-20
 }
 
 # A mirror that was in use a kernel ago, beside another system.
@@ -115,7 +117,7 @@ make_old_mirror()
 	make_entry 6.12.48 debian-6.12.48+1-2.efi
 	printf 'timeout 5\n' >tree/loader/loader.conf
 	head -c 32 /dev/urandom >tree/loader/random-seed
-	fill_disk disk2.img
+	fill_disk disk2.img 2026-10-01
 }
 
 make_new_mirror()
@@ -123,7 +125,7 @@ make_new_mirror()
 	make_disk disk3.img 300 32 4096 1 3333CCCC SPARE
 	make_file tree/EFI/vendor/fwupdx64.efi 60 'firmware updater'
 	make_file tree/readme.txt 1 'This disk belongs to the workshop.'
-	fill_disk disk3.img
+	fill_disk disk3.img 2026-09-01
 }
 
 # copy_out IMAGE DIR: what mtools reads from its ESP.
