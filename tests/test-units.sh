@@ -1,0 +1,389 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# systemd takes the units as they are meant: nothing is unknown or missing, no job waits for itself, they
+# may do what the program needs and little more. The helpers that they run tell the truth.
+#
+#   test-units.sh [CASE...]   these; all of them without
+
+# shellcheck source=tests/disks.sh
+. "${srcdir:-$(dirname "$0")/..}/tests/disks.sh"
+
+SOURCE=$(realpath -s "${srcdir:-$(dirname "$0")/..}")
+BUILT=$(realpath -s "${builddir:-$(dirname "$0")/..}")
+UNITS=(fatespsync.service fatespsync-late@.service fatespsync-status.service fatespsync-status.timer)
+# What systemd-analyze calls 2.5, of 10.
+EXPOSURE_MAX=25
+SYSTEMD=/usr/lib/systemd/system
+[[ -e $SYSTEMD/multi-user.target ]] || SYSTEMD=/lib/systemd/system
+
+need_systemd()
+{
+	command -v systemd-analyze >/dev/null || { echo 'no systemd-analyze: not asked'; return 1; }
+	[[ -e $SYSTEMD/multi-user.target ]] || { echo 'no units of systemd: not asked'; return 1; }
+}
+
+# place NAME TARGET: what is in integration/, as make install does.
+place()
+{
+	local from=$SOURCE/integration/$1.in
+
+	mkdir -p "${2%/*}"
+	[[ -e $from ]] || from=${from%.in}
+	sed -e "s,@sbindir@,${ROOT-}/usr/sbin,g" -e "s,@sysconfdir@,${ROOT-}/etc,g" \
+		-e "s,@pkglibexecdir@,${ROOT-}/usr/libexec/fatespsync,g" "$from" >"$2"
+	chmod --reference="$from" "$2"
+}
+
+# stand_in NAME: for a unit of systemd that this machine lacks (Debian's are in systemd-boot).
+stand_in()
+{
+	[[ -e root/usr/lib/systemd/system/$1 ]] || cat >"root/usr/lib/systemd/system/$1"
+}
+
+# A system with all units of systemd, ours enabled, boots counted, and what could fail looked at.
+make_root()
+{
+	local unit etc=root/etc/systemd/system
+
+	mkdir -p root/usr/lib/systemd $etc/{multi-user.target.wants,boot-complete.target.requires} \
+		$etc/{basic,timers}.target.wants
+	cp -r "$SYSTEMD" root/usr/lib/systemd/
+	ln -s usr/lib root/lib
+	for unit in "${UNITS[@]}"; do
+		place "systemd/$unit" "root/usr/lib/systemd/system/$unit"
+	done
+	for unit in has-list is-mirror check-status; do
+		place $unit root/usr/libexec/fatespsync/$unit
+	done
+	mkdir root/usr/sbin
+	ln -s "$FATESPSYNC" root/usr/sbin/fatespsync
+
+	stand_in systemd-bless-boot.service <<-EOF
+		[Unit]
+		DefaultDependencies=no
+		Requires=boot-complete.target
+		After=local-fs.target boot-complete.target
+		Conflicts=shutdown.target
+		Before=shutdown.target
+		[Service]
+		Type=oneshot
+		RemainAfterExit=yes
+		ExecStart=/bin/true
+	EOF
+	stand_in systemd-boot-update.service <<-EOF
+		[Unit]
+		DefaultDependencies=no
+		After=local-fs.target
+		Before=sysinit.target shutdown.target
+		Conflicts=shutdown.target
+		[Service]
+		Type=oneshot
+		RemainAfterExit=yes
+		ExecStart=/bin/true
+	EOF
+	ln -s $SYSTEMD/fatespsync.service $etc/multi-user.target.wants/
+	ln -s $SYSTEMD/fatespsync-status.timer $etc/timers.target.wants/
+	ln -s $SYSTEMD/systemd-boot-check-no-failures.service $etc/boot-complete.target.requires/
+	ln -s $SYSTEMD/systemd-bless-boot.service $etc/basic.target.wants/
+	ln -s $SYSTEMD/systemd-boot-update.service $etc/basic.target.wants/
+}
+
+# analyze ARGUMENT...: into "out"; what it says of others' programs, which are not there, is left out.
+analyze()
+{
+	LAST="systemd-analyze $*"
+	systemd-analyze --root="$PWD/root" --man=no "$@" >said 2>&1 || true
+	grep -v 'is not executable: No such file or directory$' said >out || true
+	: >err
+}
+
+# ---- units ----
+
+test_units_are_valid()
+{
+	need_systemd || return 0
+	make_root
+	analyze verify "${UNITS[@]/@/@0b5c3e40-1111-4222-8333-00000000000a}"
+	no_out
+	sed -i '/^ExecStart=/s,fatespsync ,elsewhere ,' root/usr/lib/systemd/system/fatespsync.service
+	systemd-analyze --root="$PWD/root" --man=no verify fatespsync.service >out 2>&1 || true
+	out_has 'elsewhere'
+}
+
+test_no_unit_waits_for_itself()
+{
+	local unit=root/usr/lib/systemd/system/fatespsync.service
+
+	need_systemd || return 0
+	make_root
+	analyze verify multi-user.target graphical.target
+	out_lacks 'cycle|fatespsync'
+	analyze verify fatespsync-status.timer fatespsync-status.service
+	no_out
+
+	# Nor is that because nobody looked.
+	sed -i 's/^After=multi-user\.target/After=/' $unit
+	analyze verify multi-user.target graphical.target
+	out_has 'ordering cycle on fatespsync\.service'
+}
+
+# property UNIT NAME: its values.
+property()
+{
+	sed -n "s/^$2=//p" "$SOURCE/integration/systemd/$1"* | tr ' ' '\n'
+}
+
+test_the_boot_unit_is_after_all_that_changes_an_esp_at_boot()
+{
+	local unit
+
+	for unit in multi-user.target boot-complete.target systemd-bless-boot.service \
+		systemd-boot-update.service systemd-boot-random-seed.service; do
+		property fatespsync.service.in After | grep -qxF "$unit" || fail "not after $unit"
+	done
+	[[ -z $(property fatespsync.service.in Requires)$(property fatespsync.service.in Wants) ]] ||
+		fail 'something is pulled in'
+}
+
+test_units_may_do_little()
+{
+	local unit exposure
+
+	need_systemd || return 0
+	make_root
+	for unit in fatespsync.service fatespsync-late@0.service fatespsync-status.service; do
+		systemd-analyze --root="$PWD/root" security --offline=true --no-pager \
+			--threshold=$EXPOSURE_MAX $unit >out 2>&1 || fail "$unit: $(tail -n 1 out)"
+		exposure=$(sed -n 's/.*Overall exposure level for .*: \([0-9.]*\) .*/\1/p' out)
+		[[ -n $exposure ]] || fail "$unit: $(cat out)"
+		echo "$unit: exposure $exposure"
+	done
+}
+
+# Each has them all: they are written once more, not another way.
+test_units_are_equally_confined()
+{
+	local unit
+
+	for unit in "$SOURCE"/integration/systemd/*.service.in; do
+		sed -n '/^# What it needs/,/^$/p' "$unit" | grep . >"${unit##*/}.confined"
+	done
+	diff fatespsync.service.in.confined fatespsync-late@.service.in.confined
+	diff fatespsync.service.in.confined fatespsync-status.service.in.confined
+}
+
+# calls_of SET...: the system calls in them.
+calls_of()
+{
+	local name
+	local -A seen=()
+	set -- "$@"
+
+	while (($#)); do
+		name=$1
+		shift
+		[[ -z ${seen[$name]:-} ]] || continue
+		seen[$name]=1
+		if [[ $name == @* ]]; then
+			mapfile -t inside < <(systemd-analyze syscall-filter "$name" |
+				sed -n 's/^    \([^ #].*\)/\1/p')
+			set -- "$@" "${inside[@]}"
+		else
+			echo "$name"
+		fi
+	done | sort -u
+}
+
+# Their filter, as systemd reads it: the first line says that it allows, those with ~ take away.
+allowed_calls()
+{
+	local line
+
+	: >allowed
+	while read -r line; do
+		# shellcheck disable=SC2086 # a list of words
+		calls_of ${line#\~} >named
+		if [[ $line == ~* ]]; then
+			comm -23 allowed named >left
+		else
+			sort -u allowed named >left
+		fi
+		mv left allowed
+	done < <(sed -n 's/^SystemCallFilter=//p' "$SOURCE/integration/systemd/fatespsync.service.in")
+}
+
+# watched ARGUMENT...: the program, its system calls in "calls".
+watched()
+{
+	local status=0
+
+	strace -f -qq -e signal=none -o trace "$FATESPSYNC" "$@" >/dev/null 2>&1 || status=$?
+	((status <= 5)) || fail "$* ended with $status"
+	sed -nE 's/^[0-9]+ +([a-z0-9_]+)\(.*/\1/p' trace >>calls
+}
+
+test_units_may_do_what_the_program_does()
+{
+	need_systemd || return 0
+	command -v strace >/dev/null || { echo 'no strace: not asked'; return 0; }
+	strace true 2>/dev/null || { echo 'strace may not trace: not asked'; return 0; }
+	list_disks $A $B $C $D
+	mount_at /efi a.img $OFFSET $SIZE
+	allowed_calls
+	grep -qx pwrite64 allowed || fail 'no system calls were found'
+	watched "${DISKS[@]}" -q wait --timeout=1
+	watched "${DISKS[@]}" --strict
+	watched "${DISKS[@]}" --strict status
+	watched "${DISKS[@]}" list
+	watched list
+	watched ls a.img /loader/esp-sync
+	sort -u calls | comm -23 - allowed >out
+	[[ ! -s out ]] || fail "not allowed: $(tr '\n' ' ' <out)"
+}
+
+# ---- what make has made ----
+
+test_places_are_those_of_configure()
+{
+	local file path made=0
+
+	for file in "$BUILT"/integration/* "$BUILT"/integration/{systemd,kernel-install,pacman}/*; do
+		[[ -f $file && $file != *.in ]] || continue
+		! grep -n '@[a-z]*dir@' "$file" || fail "$file: places were left out"
+		while read -r path; do
+			made=$((made + 1))
+			[[ $path == /* ]] || fail "$file: $path"
+			[[ -x $BUILT/integration/${path##*/} || -x $BUILT/tools/${path##*/} ]] ||
+				fail "$file: $path: nothing of that name is installed"
+		done < <(sed -nE 's/^(Exec[A-Za-z]*|Exec|program|has_list|hook) ?= ?-?([^ ]*).*/\2/p' \
+			"$file")
+	done
+	((made >= 12)) || fail "only $made places"
+}
+
+# ---- the rule ----
+
+test_the_rule_is_about_partitions_that_are_added()
+{
+	local rule=$SOURCE/integration/udev/90-fatespsync.rules
+
+	grep -qx 'ACTION!="add", GOTO="fatespsync_end"' "$rule" || fail 'not only for "add"'
+	# Every line is made of keys, operators and strings, and each jump has its label.
+	! grep -vE '^(#.*)?$' "$rule" |
+		grep -vE '^([A-Z]+(\{[A-Z_]+\})?(==|!=|\+=|=)"[^"]*"(, |$))+$' ||
+		fail 'lines that udev does not understand'
+	[[ $(grep -c 'LABEL="fatespsync_end"' "$rule") == 1 ]] || fail 'no label'
+	! udevadm verify --help >/dev/null 2>&1 || udevadm verify "$rule" || fail 'udevadm verify'
+}
+
+# ---- helpers ----
+
+# place_helpers: with the real program.
+place_helpers()
+{
+	local name
+
+	ROOT=$PWD/sys
+	mkdir -p sys/usr/sbin
+	ln -s "$FATESPSYNC" sys/usr/sbin/fatespsync
+	for name in has-list is-mirror check-status; do
+		place $name sys/usr/libexec/fatespsync/$name
+	done
+	HELPERS=sys/usr/libexec/fatespsync
+}
+
+# helper STATUS NAME ARGUMENT...
+helper()
+{
+	local wanted=$1 status=0
+	shift
+
+	LAST=$*
+	"$HELPERS/$1" "${@:2}" >out 2>err || status=$?
+	((status == wanted)) || complain "status $status, not $wanted"
+}
+
+test_only_mirrors_are_mirrors()
+{
+	place_helpers
+	list_disks $A $B
+	helper 0 is-mirror $B "${DISKS[@]}" --quick
+	no_out
+	no_err
+	helper 1 is-mirror $A "${DISKS[@]}"
+	helper 1 is-mirror $C "${DISKS[@]}"
+	helper 1 is-mirror $D "${DISKS[@]}"
+	helper 1 is-mirror '' "${DISKS[@]}"
+	helper 1 is-mirror $A "${DISKS[@]}" --primary=a.img
+	# From the other side it is.
+	make_dirs c.img /loader
+	put_list c.img $A $C
+	helper 0 is-mirror $A --primary=c.img "${DISKS[@]}"
+	no_out
+	no_err
+}
+
+test_a_mirror_that_is_gone_is_missing_and_no_late_one()
+{
+	place_helpers
+	list_disks $A $B
+	rm b.img
+	helper 1 is-mirror $B --disk=a.img
+}
+
+test_a_status_that_is_good_is_told()
+{
+	place_helpers
+	list_disks $A $B
+	put_text a.img /loader/entries/one.conf 'linux /EFI/Linux/one.efi'
+	put_text a.img /EFI/BOOT/BOOTX64.EFI '#### LoaderInfo: systemd-boot 252 ####'
+	run 0
+	helper 0 check-status "${DISKS[@]}"
+	out_has '^primary a\.img:1$' '^  state +in sync$'
+	no_err
+}
+
+test_a_stale_mirror_makes_a_failure()
+{
+	place_helpers
+	list_disks $A $B
+	helper 1 check-status "${DISKS[@]}"
+	out_has '^  state +differs'
+	err_has '^fatespsync: the mirrors are not all in sync'
+}
+
+test_a_missing_mirror_makes_a_failure()
+{
+	place_helpers
+	list_disks $A $B $D
+	run 0
+	helper 5 check-status "${DISKS[@]}"
+	out_has '^  state +missing$'
+	err_has "PARTUUID=$D: missing" '^fatespsync: the mirrors are not all in sync'
+}
+
+# The primary's boot loader is nobody's whom we know, so the mirror has none.
+test_a_mirror_that_does_not_boot_makes_a_failure()
+{
+	place_helpers
+	list_disks $A $B
+	run 0
+	run 0 status
+	out_has '^  boots +yes$' '^  boots +no: '
+	helper 1 check-status "${DISKS[@]}"
+	err_has '^fatespsync: b\.img:1: is in sync, but does not boot: no boot loader in /EFI/BOOT$'
+}
+
+# Where firmware starts something else, both have nothing that we would know: then equal is enough.
+test_a_primary_that_does_not_boot_asks_no_more_of_its_mirror()
+{
+	place_helpers
+	list_disks $A $B
+	mdel -i a.img@@$OFFSET ::/EFI/BOOT/BOOTX64.EFI
+	run 0
+	helper 0 check-status "${DISKS[@]}"
+	no_err
+}
+
+run_cases "$@"
