@@ -12,8 +12,7 @@
 
 #include "lib/loader.h"
 #include "tests/faults-wrap.h"
-#include "tests/fixture.h"
-#include "tests/testdev.h"
+#include "tests/side.h"
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
@@ -167,58 +166,16 @@ END_TEST
 
 /* ---- on a volume ---- */
 
-static struct fes_context *context;
-static struct fixture *f;
-static struct blkdev *below;
-static struct fes_volume *volume;
-static struct fault fault;
-static unsigned n_messages;
-
-static void count_message(void *userdata, enum fes_log_level level, const char *message)
-{
-	(void)userdata;
-	(void)level;
-	(void)message;
-	n_messages++;
-}
-
-static void setup(void)
-{
-	fault = (struct fault){0};
-	n_messages = 0;
-	ck_assert_int_eq(fes_new(&context), 0);
-	fes_set_log(context, count_message, NULL);
-}
-
-static void teardown(void)
-{
-	fes_volume_close(volume);
-	blkdev_close(below);
-	if (f)
-		fixture_free(f);
-	fes_free(context);
-}
-
-/* The image of the case, above a device that may fail. */
-static void open_volume(struct fixture *fixture)
-{
-	struct blkdev *dev;
-
-	f = fixture;
-	ck_assert_int_eq(memdev_wrap(f->bytes, f->size, 512, &below), 0);
-	ck_assert_int_eq(faultdev_new(below, &fault, &dev), 0);
-	ck_assert_int_eq(fes_volume_adopt(context, dev, "esp", &volume, NULL), 0);
-}
-
-static void expect_file(const char *path, enum fes_loader_kind kind, const char *version)
+static void expect_file(
+	struct esp *esp, const char *path, enum fes_loader_kind kind, const char *version)
 {
 	enum fes_loader_kind found = (enum fes_loader_kind)99;
 	char text[64] = "?";
 
-	ck_assert_int_eq(fes_loader_find(volume, path, &found, text, sizeof text), 0);
+	ck_assert_int_eq(fes_loader_find(esp->side.volume, path, &found, text, sizeof text), 0);
 	ck_assert_msg(found == kind, "%s is %d", path, (int)found);
 	ck_assert_str_eq(text, version);
-	ck_assert_int_eq(fes_loader_find(volume, path, &found, NULL, 0), 0);
+	ck_assert_int_eq(fes_loader_find(esp->side.volume, path, &found, NULL, 0), 0);
 	ck_assert_int_eq(found, kind);
 }
 
@@ -232,22 +189,24 @@ static const struct fixture_file programs[] = {
 
 START_TEST(test_programs_are_found_on_a_volume)
 {
-	open_volume(fixture_new(_i, programs, COUNT(programs)));
-	expect_file("/EFI/BOOT/BOOTX64.EFI", FES_LOADER_SYSTEMD_BOOT,
+	struct esp *esp = esp_new(fixture_new(_i, programs, COUNT(programs)));
+
+	expect_file(esp, "/EFI/BOOT/BOOTX64.EFI", FES_LOADER_SYSTEMD_BOOT,
 		"systemd-boot 252.39-1~deb12u2");
-	expect_file("/efi/boot/bootia32.efi", FES_LOADER_SHIM, "shim 15.8");
-	expect_file("/EFI/BOOT/BOOTARM.EFI", FES_LOADER_OTHER, "");
-	expect_file("/EFI/BOOT/BOOTIA64.EFI", FES_LOADER_OTHER, "");
-	expect_file("/EFI/BOOT/BOOTAA64.EFI", FES_LOADER_OTHER, "");
-	expect_file("/EFI/BOOT/BOOTRISCV64.EFI", FES_LOADER_NONE, "");
-	expect_file("/EFI/BOOT/BOOTX64.EFI/x", FES_LOADER_NONE, "");
-	expect_file("/EFI/systemd/systemd-bootx64.efi", FES_LOADER_NONE, "");
-	ck_assert_uint_eq(n_messages, 0);
+	expect_file(esp, "/efi/boot/bootia32.efi", FES_LOADER_SHIM, "shim 15.8");
+	expect_file(esp, "/EFI/BOOT/BOOTARM.EFI", FES_LOADER_OTHER, "");
+	expect_file(esp, "/EFI/BOOT/BOOTIA64.EFI", FES_LOADER_OTHER, "");
+	expect_file(esp, "/EFI/BOOT/BOOTAA64.EFI", FES_LOADER_OTHER, "");
+	expect_file(esp, "/EFI/BOOT/BOOTRISCV64.EFI", FES_LOADER_NONE, "");
+	expect_file(esp, "/EFI/BOOT/BOOTX64.EFI/x", FES_LOADER_NONE, "");
+	expect_file(esp, "/EFI/systemd/systemd-bootx64.efi", FES_LOADER_NONE, "");
+	ck_assert_str_eq(esp->messages.text, "");
+	esp_free(esp);
 }
 END_TEST
 
 /* Put the mark of systemd-boot into "/x.efi" of @size bytes, @at bytes behind its beginning. */
-static void mark_file(uint32_t at)
+static void mark_file(struct fixture *f, uint32_t at)
 {
 	fixture_do(f,
 		"mcopy -n -o -i x.img ::/x.efi x && printf '%%s' '%s' | "
@@ -260,27 +219,30 @@ START_TEST(test_a_mark_is_found_wherever_it_lies)
 	/* Around the ends of a sector, of a cluster and of 64 KiB. */
 	static const uint32_t places[] = {0, 500, 4070, 65510, 131070, 262130, 300000 - 51};
 	static const struct fixture_file files[] = {{.path = "/x.efi", .size = 300000, .seed = 1}};
+	struct fixture *f = fixture_new(1, files, COUNT(files));
+	struct esp *esp;
 
-	f = fixture_new(1, files, COUNT(files));
-	mark_file(places[_i]);
-	open_volume(f);
-	expect_file("/x.efi", FES_LOADER_SYSTEMD_BOOT, "systemd-boot 252.39-1~deb12u2");
+	mark_file(f, places[_i]);
+	esp = esp_new(f);
+	expect_file(esp, "/x.efi", FES_LOADER_SYSTEMD_BOOT, "systemd-boot 252.39-1~deb12u2");
+	esp_free(esp);
 }
 END_TEST
 
 START_TEST(test_a_mark_behind_the_end_of_a_file_is_none)
 {
 	static const struct fixture_file files[] = {{.path = "/x.efi", .text = "MZ" BOOT_MARK}};
-	struct fat_entry entry;
+	struct fixture *f = fixture_new(0, files, COUNT(files));
+	struct fat_entry entry = fixture_find(f, "/x.efi");
+	struct esp *esp;
 	uint8_t *slot;
 
-	f = fixture_new(0, files, COUNT(files));
-	entry = fixture_find(f, "/x.efi");
 	slot = memmem(f->bytes, f->size, fat_entry_short(&entry), FAT_SLOT_LEN);
 	ck_assert_ptr_nonnull(slot);
 	slot[offsetof(struct fat_short_slot, size)] = 40;
-	open_volume(f);
-	expect_file("/x.efi", FES_LOADER_OTHER, "");
+	esp = esp_new(f);
+	expect_file(esp, "/x.efi", FES_LOADER_OTHER, "");
+	esp_free(esp);
 }
 END_TEST
 
@@ -288,13 +250,15 @@ START_TEST(test_a_program_of_more_than_16_mib_is_not_looked_into)
 {
 	static const struct fixture_file files[] = {
 		{.path = "/x.efi", .size = FES_LOADER_MAX + 1, .seed = 1}};
+	struct fixture *f = fixture_new_mkfs("-F 16 -s 8 x.img 20480", files, COUNT(files));
+	struct esp *esp;
 
-	f = fixture_new_mkfs("-F 16 -s 8 x.img 20480", files, COUNT(files));
-	mark_file(4096);
-	open_volume(f);
-	fault = (struct fault){.ops = TESTDEV_READ};
-	expect_file("/x.efi", FES_LOADER_OTHER, "");
-	ck_assert_uint_le(fault.n_calls, 4); /* directories, twice */
+	mark_file(f, 4096);
+	esp = esp_new(f);
+	esp->side.fault = (struct fault){.ops = TESTDEV_READ};
+	expect_file(esp, "/x.efi", FES_LOADER_OTHER, "");
+	ck_assert_uint_le(esp->side.fault.n_calls, 4); /* directories, twice */
+	esp_free(esp);
 }
 END_TEST
 
@@ -332,11 +296,12 @@ END_TEST
 
 /* ---- what fails ---- */
 
-static int look(void)
+static int look(struct esp *esp)
 {
 	enum fes_loader_kind found = (enum fes_loader_kind)99;
 	char version[64] = "?";
-	int r = fes_loader_find(volume, "/EFI/BOOT/BOOTX64.EFI", &found, version, sizeof version);
+	int r = fes_loader_find(esp->side.volume, "/EFI/BOOT/BOOTX64.EFI", &found, version,
+		sizeof version);
 
 	wrap_fault.calls = 0; /* libcheck allocates */
 	if (r == 0) {
@@ -350,32 +315,36 @@ static int look(void)
 
 START_TEST(test_each_read_that_fails_is_an_error)
 {
-	open_volume(fixture_new(_i, programs, COUNT(programs)));
-	fault = (struct fault){.ops = TESTDEV_READ, .error = -EIO};
+	struct esp *esp = esp_new(fixture_new(_i, programs, COUNT(programs)));
+	struct fault *fault = &esp->side.fault;
+
+	*fault = (struct fault){.ops = TESTDEV_READ, .error = -EIO};
 	do {
-		fault.nth++;
-		fault.n_calls = 0;
-		fault.n_fired = 0;
-		n_messages = 0;
-		ck_assert_int_eq(look(), fault.n_fired > 0 ? -EIO : 0);
-		ck_assert_int_eq(n_messages > 0, fault.n_fired > 0);
-	} while (fault.n_fired > 0);
-	ck_assert_uint_gt(fault.nth, 3);
+		fault->nth++;
+		fault->n_calls = 0;
+		fault->n_fired = 0;
+		messages_clear(&esp->messages);
+		ck_assert_int_eq(look(esp), fault->n_fired > 0 ? -EIO : 0);
+		ck_assert_int_eq(esp->messages.n > 0, fault->n_fired > 0);
+	} while (fault->n_fired > 0);
+	ck_assert_uint_gt(fault->nth, 3);
+	esp_free(esp);
 }
 END_TEST
 
 START_TEST(test_without_memory_there_is_no_answer)
 {
+	struct esp *esp = esp_new(fixture_new(_i, programs, COUNT(programs)));
 	uint64_t nth = 1;
 	int r;
 
-	open_volume(fixture_new(_i, programs, COUNT(programs)));
 	do {
 		wrap_fault = (struct wrap_fault){.calls = WRAP_MEMORY, .nth = nth++};
-		r = look();
+		r = look(esp);
 		ck_assert_int_eq(r, wrap_fault.n_fired > 0 ? -ENOMEM : 0);
 	} while (r < 0);
 	ck_assert_uint_gt(nth, 5);
+	esp_free(esp);
 }
 END_TEST
 
@@ -399,7 +368,6 @@ int main(void)
 	tcase_add_test(text, test_a_short_buffer_gets_as_much_as_fits);
 	tcase_add_test(text, test_firmware_starts_a_name_for_each_machine);
 	tcase_add_loop_test(text, test_the_real_programs_are_told_apart, 0, 5);
-	tcase_add_checked_fixture(files, setup, teardown);
 	tcase_add_loop_test(files, test_programs_are_found_on_a_volume, 0, n);
 	tcase_add_loop_test(files, test_a_mark_is_found_wherever_it_lies, 0, 7);
 	tcase_add_test(files, test_a_mark_behind_the_end_of_a_file_is_none);

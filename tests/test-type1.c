@@ -12,69 +12,25 @@
 
 #include "lib/type1.h"
 #include "tests/faults-wrap.h"
-#include "tests/fixture.h"
-#include "tests/testdev.h"
+#include "tests/side.h"
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
 enum { MIB = 1024 * 1024 };
 
-static struct fes_context *context;
-static struct fixture *f;
-static struct blkdev *below;
-static struct fes_volume *volume;
-static struct fault fault;
-static unsigned n_messages;
-
-static void count_message(void *userdata, enum fes_log_level level, const char *message)
-{
-	(void)userdata;
-	(void)level;
-	(void)message;
-	n_messages++;
-}
-
-static void setup(void)
-{
-	fault = (struct fault){0};
-	n_messages = 0;
-	ck_assert_int_eq(fes_new(&context), 0);
-	fes_set_log(context, count_message, NULL);
-}
-
-static void teardown(void)
-{
-	fes_volume_close(volume);
-	blkdev_close(below);
-	if (f)
-		fixture_free(f);
-	fes_free(context);
-}
-
-/* The image of the case, above a device that may fail. */
-static void open_volume(struct fixture *fixture)
-{
-	struct blkdev *dev;
-
-	f = fixture;
-	ck_assert_int_eq(memdev_wrap(f->bytes, f->size, 512, &below), 0);
-	ck_assert_int_eq(faultdev_new(below, &fault, &dev), 0);
-	ck_assert_int_eq(fes_volume_adopt(context, dev, "esp", &volume, NULL), 0);
-}
-
-static struct fes_type1s read_entries(void)
+static struct fes_type1s read_entries(struct esp *esp)
 {
 	struct fes_type1s entries;
 
-	ck_assert_int_eq(fes_type1s_read(volume, &entries), 0);
+	ck_assert_int_eq(fes_type1s_read(esp->side.volume, &entries), 0);
 	return entries;
 }
 
 /* ---- which there are ---- */
 
-static void expect_paths(const char *const *paths, size_t n)
+static void expect_paths(struct esp *esp, const char *const *paths, size_t n)
 {
-	struct fes_type1s entries = read_entries();
+	struct fes_type1s entries = read_entries(esp);
 
 	ck_assert_uint_eq(entries.n, n);
 	for (size_t i = 0; i < n; i++) {
@@ -101,10 +57,11 @@ START_TEST(test_entries_are_found_by_their_names_and_in_order)
 	};
 	static const char *const paths[] = {"/loader/entries/C.CONF", "/loader/entries/a.conf",
 		"/loader/entries/b+3.conf"};
+	struct esp *esp = esp_new(fixture_new(_i, files, COUNT(files)));
 
-	open_volume(fixture_new(_i, files, COUNT(files)));
-	expect_paths(paths, COUNT(paths));
-	ck_assert_uint_eq(n_messages, 0);
+	expect_paths(esp, paths, COUNT(paths));
+	ck_assert_str_eq(esp->messages.text, "");
+	esp_free(esp);
 }
 END_TEST
 
@@ -114,9 +71,10 @@ START_TEST(test_paths_are_as_the_volume_writes_them)
 		{.path = "/Loader/ENTRIES/Debian.conf", .text = "linux /b"},
 	};
 	static const char *const paths[] = {"/Loader/ENTRIES/Debian.conf"};
+	struct esp *esp = esp_new(fixture_new(_i, files, COUNT(files)));
 
-	open_volume(fixture_new(_i, files, COUNT(files)));
-	expect_paths(paths, COUNT(paths));
+	expect_paths(esp, paths, COUNT(paths));
+	esp_free(esp);
 }
 END_TEST
 
@@ -127,10 +85,11 @@ START_TEST(test_a_volume_without_entries_has_none)
 	static const struct fixture_file file[] = {{.path = "/loader/entries", .text = "linux /a"}};
 	static const struct fixture_file flat[] = {{.path = "/loader", .text = "linux /a"}};
 	static const struct fixture_file *const volumes[] = {empty, none, file, flat, NULL};
+	struct esp *esp = esp_new(fixture_new(0, volumes[_i], volumes[_i] ? 1 : 0));
 
-	open_volume(fixture_new(0, volumes[_i], volumes[_i] ? 1 : 0));
-	expect_paths(NULL, 0);
-	ck_assert_uint_eq(n_messages, 0);
+	expect_paths(esp, NULL, 0);
+	ck_assert_str_eq(esp->messages.text, "");
+	esp_free(esp);
 }
 END_TEST
 
@@ -144,17 +103,19 @@ START_TEST(test_an_entry_is_read_to_its_end)
 		{.path = "/loader/entries/long.conf", .text = text},
 	};
 	struct fes_type1s entries;
+	struct esp *esp;
 
 	memset(text, '#', sizeof text);
 	(void)strcpy(text + sizeof text - 20, "\nlinux /at-the-end");
-	open_volume(fixture_new(_i, empty, COUNT(empty)));
-	entries = read_entries();
+	esp = esp_new(fixture_new(_i, empty, COUNT(empty)));
+	entries = read_entries(esp);
 	ck_assert_uint_eq(entries.n, 2);
 	ck_assert_uint_eq(entries.list[0].bls.n_lines, 0);
 	ck_assert(!entries.list[0].unread);
 	ck_assert_uint_eq(entries.list[1].bls.n_lines, 1);
 	ck_assert_str_eq(entries.list[1].bls.lines[0].whole, "/at-the-end");
 	fes_type1s_done(&entries);
+	esp_free(esp);
 }
 END_TEST
 
@@ -167,16 +128,17 @@ START_TEST(test_an_entry_of_more_than_a_mib_is_not_read)
 	};
 	const struct fes_bls_line *line;
 	struct fes_type1s entries;
+	struct esp *esp = esp_new(fixture_new(1, files, COUNT(files)));
 
-	open_volume(fixture_new(1, files, COUNT(files)));
-	entries = read_entries();
+	entries = read_entries(esp);
 	ck_assert_uint_eq(entries.n, 3);
 	ck_assert(!entries.list[0].unread);
 	ck_assert(entries.list[1].unread);
 	ck_assert_uint_eq(entries.list[1].bls.n_lines, 0);
-	ck_assert_int_eq(fes_type1_find_missing(volume, &entries.list[1], &line), 0);
+	ck_assert_int_eq(fes_type1_find_missing(esp->side.volume, &entries.list[1], &line), 0);
 	ck_assert_uint_eq(entries.list[2].bls.n_lines, 1);
 	fes_type1s_done(&entries);
+	esp_free(esp);
 }
 END_TEST
 
@@ -186,20 +148,22 @@ START_TEST(test_of_all_entries_16_mib_are_read)
 	static struct fixture_file files[N + 2];
 	static char paths[N + 2][40];
 	struct fes_type1s entries;
+	struct esp *esp;
 
 	for (size_t i = 0; i < COUNT(files); i++) {
 		(void)snprintf(paths[i], sizeof paths[i], "/loader/entries/%02zu.conf", i);
 		files[i] = (struct fixture_file){.path = paths[i], .size = MIB, .seed = 1};
 	}
 	files[N + 1].size = 0;
-	open_volume(fixture_new_mkfs("-F 16 -s 8 x.img 20480", files, COUNT(files)));
-	entries = read_entries();
+	esp = esp_new(fixture_new_mkfs("-F 16 -s 8 x.img 20480", files, COUNT(files)));
+	entries = read_entries(esp);
 	ck_assert_uint_eq(entries.n, N + 2);
 	for (size_t i = 0; i < N; i++)
 		ck_assert(!entries.list[i].unread);
 	ck_assert(entries.list[N].unread);
 	ck_assert(!entries.list[N + 1].unread);
 	fes_type1s_done(&entries);
+	esp_free(esp);
 }
 END_TEST
 
@@ -215,28 +179,30 @@ static const struct fixture_file payload[] = {
 
 START_TEST(test_a_file_is_there_in_any_case_and_a_directory_is_no_file)
 {
-	open_volume(fixture_new(_i, payload, COUNT(payload)));
-	ck_assert_int_eq(fes_volume_has_file(volume, "/vmlinuz"), 1);
-	ck_assert_int_eq(fes_volume_has_file(volume, "/TOKEN/6.1/Linux"), 1);
-	ck_assert_int_eq(fes_volume_has_file(volume, "/empty"), 1);
-	ck_assert_int_eq(fes_volume_has_file(volume, "/token/6.1"), 0);
-	ck_assert_int_eq(fes_volume_has_file(volume, "/token/6.1/initrd"), 0);
-	ck_assert_int_eq(fes_volume_has_file(volume, "/token/6.2/linux"), 0);
-	ck_assert_int_eq(fes_volume_has_file(volume, "/vmlinuz/linux"), 0);
-	ck_assert_int_eq(fes_volume_has_file(volume, "/"), 0);
-	ck_assert_uint_eq(n_messages, 0);
+	struct esp *esp = esp_new(fixture_new(_i, payload, COUNT(payload)));
+
+	ck_assert_int_eq(fes_volume_has_file(esp->side.volume, "/vmlinuz"), 1);
+	ck_assert_int_eq(fes_volume_has_file(esp->side.volume, "/TOKEN/6.1/Linux"), 1);
+	ck_assert_int_eq(fes_volume_has_file(esp->side.volume, "/empty"), 1);
+	ck_assert_int_eq(fes_volume_has_file(esp->side.volume, "/token/6.1"), 0);
+	ck_assert_int_eq(fes_volume_has_file(esp->side.volume, "/token/6.1/initrd"), 0);
+	ck_assert_int_eq(fes_volume_has_file(esp->side.volume, "/token/6.2/linux"), 0);
+	ck_assert_int_eq(fes_volume_has_file(esp->side.volume, "/vmlinuz/linux"), 0);
+	ck_assert_int_eq(fes_volume_has_file(esp->side.volume, "/"), 0);
+	ck_assert_str_eq(esp->messages.text, "");
+	esp_free(esp);
 }
 END_TEST
 
 /* What the entry @text lacks: the value of a line; NULL: nothing; "": something to boot. */
-static void expect_missing(const char *text, const char *value)
+static void expect_missing(struct esp *esp, const char *text, const char *value)
 {
 	struct fes_type1 entry = {0};
 	const struct fes_bls_line *line = NULL;
 	int r;
 
 	ck_assert_int_eq(fes_bls_parse(text, strlen(text), &entry.bls), 0);
-	r = fes_type1_find_missing(volume, &entry, &line);
+	r = fes_type1_find_missing(esp->side.volume, &entry, &line);
 	ck_assert_msg(r == (value != NULL), "'%s': %d", text, r);
 	ck_assert_msg(!r || (line != NULL) == (*value != '\0'), "'%s'", text);
 	if (line)
@@ -246,57 +212,67 @@ static void expect_missing(const char *text, const char *value)
 
 START_TEST(test_an_entry_is_complete_when_all_its_files_are_there)
 {
-	open_volume(fixture_new(_i, payload, COUNT(payload)));
-	expect_missing("linux /vmlinuz\ninitrd /initrd.img\n", NULL);
-	expect_missing("linux \\token\\6.1\\LINUX\n", NULL);
-	expect_missing("uki vmlinuz\n", NULL);
-	expect_missing("efi vmlinuz\n", NULL);
-	expect_missing("linux /vmlinux\n", "/vmlinux");
-	expect_missing("linux /vmlinuz\ninitrd /initrd.img\ninitrd /microcode\n", "/microcode");
-	expect_missing("linux /a\ninitrd /b\n", "/a");
-	expect_missing("linux /vmlinuz\ndevicetree /dt\n", "/dt");
-	expect_missing("linux /vmlinuz\ndevicetree-overlay /initrd.img /o\n", "/initrd.img /o");
-	expect_missing("linux /vmlinuz\nextra /x\n", "/x");
+	struct esp *esp = esp_new(fixture_new(_i, payload, COUNT(payload)));
+
+	expect_missing(esp, "linux /vmlinuz\ninitrd /initrd.img\n", NULL);
+	expect_missing(esp, "linux \\token\\6.1\\LINUX\n", NULL);
+	expect_missing(esp, "uki vmlinuz\n", NULL);
+	expect_missing(esp, "efi vmlinuz\n", NULL);
+	expect_missing(esp, "linux /vmlinux\n", "/vmlinux");
+	expect_missing(esp, "linux /vmlinuz\ninitrd /initrd.img\ninitrd /microcode\n", "/microcode");
+	expect_missing(esp, "linux /a\ninitrd /b\n", "/a");
+	expect_missing(esp, "linux /vmlinuz\ndevicetree /dt\n", "/dt");
+	expect_missing(esp, "linux /vmlinuz\ndevicetree-overlay /initrd.img /o\n", "/initrd.img /o");
+	expect_missing(esp, "linux /vmlinuz\nextra /x\n", "/x");
+	esp_free(esp);
 }
 END_TEST
 
 START_TEST(test_a_directory_does_not_complete_an_entry)
 {
-	open_volume(fixture_new(_i, payload, COUNT(payload)));
-	expect_missing("linux /token/6.1\n", "/token/6.1");
-	expect_missing("linux /token/6.1/\n", "/token/6.1/");
+	struct esp *esp = esp_new(fixture_new(_i, payload, COUNT(payload)));
+
+	expect_missing(esp, "linux /token/6.1\n", "/token/6.1");
+	expect_missing(esp, "linux /token/6.1/\n", "/token/6.1/");
+	esp_free(esp);
 }
 END_TEST
 
 START_TEST(test_what_is_no_path_is_missing)
 {
-	open_volume(fixture_new(_i, payload, COUNT(payload)));
-	expect_missing("linux /token/../vmlinuz\n", "/token/../vmlinuz");
-	expect_missing("linux /vmlinuz\ninitrd /\n", "/");
+	struct esp *esp = esp_new(fixture_new(_i, payload, COUNT(payload)));
+
+	expect_missing(esp, "linux /token/../vmlinuz\n", "/token/../vmlinuz");
+	expect_missing(esp, "linux /vmlinuz\ninitrd /\n", "/");
+	esp_free(esp);
 }
 END_TEST
 
 START_TEST(test_either_reading_of_a_line_completes_it)
 {
-	open_volume(fixture_new(_i, payload, COUNT(payload)));
-	expect_missing("linux /vmlinuz\ninitrd /with blanks/a b\n", NULL);
-	expect_missing("linux /vmlinuz\ninitrd /initrd.img /empty\n", NULL);
-	expect_missing("linux /vmlinuz\ninitrd /initrd.img empty token/6.1/linux\n", NULL);
-	expect_missing("linux /vmlinuz\ninitrd /initrd.img /none\n", "/initrd.img /none");
-	expect_missing("linux /vmlinuz\ninitrd /none /initrd.img\n", "/none /initrd.img");
-	expect_missing("linux /vmlinuz /empty\n", "/vmlinuz /empty");
-	expect_missing("linux /with blanks/a b\n", NULL);
+	struct esp *esp = esp_new(fixture_new(_i, payload, COUNT(payload)));
+
+	expect_missing(esp, "linux /vmlinuz\ninitrd /with blanks/a b\n", NULL);
+	expect_missing(esp, "linux /vmlinuz\ninitrd /initrd.img /empty\n", NULL);
+	expect_missing(esp, "linux /vmlinuz\ninitrd /initrd.img empty token/6.1/linux\n", NULL);
+	expect_missing(esp, "linux /vmlinuz\ninitrd /initrd.img /none\n", "/initrd.img /none");
+	expect_missing(esp, "linux /vmlinuz\ninitrd /none /initrd.img\n", "/none /initrd.img");
+	expect_missing(esp, "linux /vmlinuz /empty\n", "/vmlinuz /empty");
+	expect_missing(esp, "linux /with blanks/a b\n", NULL);
+	esp_free(esp);
 }
 END_TEST
 
 START_TEST(test_an_entry_that_names_nothing_to_boot_lacks_that)
 {
-	open_volume(fixture_new(_i, payload, COUNT(payload)));
-	expect_missing("", "");
-	expect_missing("title x\n", "");
-	expect_missing("initrd /initrd.img\n", "");
-	expect_missing("uki-url https://x/y.efi\n", NULL);
-	expect_missing("uki-url https://x/y.efi\ninitrd /none\n", "/none");
+	struct esp *esp = esp_new(fixture_new(_i, payload, COUNT(payload)));
+
+	expect_missing(esp, "", "");
+	expect_missing(esp, "title x\n", "");
+	expect_missing(esp, "initrd /initrd.img\n", "");
+	expect_missing(esp, "uki-url https://x/y.efi\n", NULL);
+	expect_missing(esp, "uki-url https://x/y.efi\ninitrd /none\n", "/none");
+	esp_free(esp);
 }
 END_TEST
 
@@ -310,7 +286,7 @@ static const struct fixture_file some[] = {
 };
 
 /* Read all and look for what is missing. */
-static int look(void)
+static int look(struct esp *esp)
 {
 	struct fes_type1s entries, untouched;
 	const struct fes_bls_line *line;
@@ -318,14 +294,14 @@ static int look(void)
 
 	memset(&entries, 0x55, sizeof entries);
 	memset(&untouched, 0x55, sizeof untouched);
-	r = fes_type1s_read(volume, &entries);
+	r = fes_type1s_read(esp->side.volume, &entries);
 	if (r < 0) {
 		wrap_fault.calls = 0; /* libcheck allocates */
 		ck_assert_int_eq(memcmp(&entries, &untouched, sizeof entries), 0);
 		return r;
 	}
 	for (size_t i = 0; r >= 0 && i < entries.n; i++)
-		r = fes_type1_find_missing(volume, &entries.list[i], &line);
+		r = fes_type1_find_missing(esp->side.volume, &entries.list[i], &line);
 	wrap_fault.calls = 0;
 	ck_assert_uint_eq(entries.n, 3);
 	fes_type1s_done(&entries);
@@ -335,19 +311,21 @@ static int look(void)
 START_TEST(test_each_read_that_fails_is_an_error)
 {
 	uint64_t nth = 0;
+	struct esp *esp = esp_new(fixture_new(_i, some, COUNT(some)));
+	struct fault *fault = &esp->side.fault;
 
-	open_volume(fixture_new(_i, some, COUNT(some)));
 	do {
-		fault.nth = ++nth;
-		fault.n_calls = 0;
-		fault.n_fired = 0;
-		fault.ops = TESTDEV_READ;
-		fault.error = -EIO;
-		n_messages = 0;
-		ck_assert_int_eq(look() < 0, fault.n_fired > 0);
-		ck_assert_int_eq(n_messages > 0, fault.n_fired > 0);
-	} while (fault.n_fired > 0);
+		fault->nth = ++nth;
+		fault->n_calls = 0;
+		fault->n_fired = 0;
+		fault->ops = TESTDEV_READ;
+		fault->error = -EIO;
+		messages_clear(&esp->messages);
+		ck_assert_int_eq(look(esp) < 0, fault->n_fired > 0);
+		ck_assert_int_eq(esp->messages.n > 0, fault->n_fired > 0);
+	} while (fault->n_fired > 0);
 	ck_assert_uint_gt(nth, 10);
+	esp_free(esp);
 }
 END_TEST
 
@@ -355,32 +333,34 @@ START_TEST(test_without_memory_there_is_no_answer)
 {
 	uint64_t nth = 1;
 	int r;
+	struct esp *esp = esp_new(fixture_new(_i, some, COUNT(some)));
 
-	open_volume(fixture_new(_i, some, COUNT(some)));
 	do {
 		wrap_fault = (struct wrap_fault){.calls = WRAP_MEMORY, .nth = nth++};
-		r = look();
+		r = look(esp);
 		ck_assert_int_eq(r < 0, wrap_fault.n_fired > 0);
 		if (r < 0)
 			ck_assert_int_eq(r, -ENOMEM);
 	} while (r < 0);
 	ck_assert_uint_gt(nth, 30);
+	esp_free(esp);
 }
 END_TEST
 
 START_TEST(test_a_broken_entry_is_an_error)
 {
+	struct esp *esp = esp_new(fixture_new(0, some, COUNT(some)));
+	struct fixture *f = esp->side.fixture;
+	struct fat_entry entry = fixture_find(f, "/loader/entries/a.conf");
 	struct fes_type1s entries;
-	struct fat_entry entry;
 	uint8_t *slot;
 
-	open_volume(fixture_new(0, some, COUNT(some)));
-	entry = fixture_find(f, "/loader/entries/a.conf");
 	slot = memmem(f->bytes, f->size, fat_entry_short(&entry), FAT_SLOT_LEN);
 	ck_assert_ptr_nonnull(slot);
 	slot[offsetof(struct fat_short_slot, size) + 1] = 0x40; /* longer than its chain */
-	ck_assert_int_eq(fes_type1s_read(volume, &entries), -EUCLEAN);
-	ck_assert_uint_gt(n_messages, 0);
+	ck_assert_int_eq(fes_type1s_read(esp->side.volume, &entries), -EUCLEAN);
+	ck_assert_uint_gt(esp->messages.n, 0);
+	esp_free(esp);
 }
 END_TEST
 
@@ -393,7 +373,6 @@ int main(void)
 
 	if (!fixture_tools())
 		return 77;
-	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_loop_test(tc, test_entries_are_found_by_their_names_and_in_order, 0, n);
 	tcase_add_loop_test(tc, test_paths_are_as_the_volume_writes_them, 0, n);
 	tcase_add_loop_test(tc, test_a_volume_without_entries_has_none, 0, 5);
