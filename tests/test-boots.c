@@ -14,8 +14,7 @@
 
 #include "lib/boots.h"
 #include "tests/faults-wrap.h"
-#include "tests/fixture.h"
-#include "tests/testdev.h"
+#include "tests/side.h"
 
 enum { FAT12 = 0, FAT16 = 1, FAT32 = 2 };
 
@@ -25,29 +24,22 @@ enum { FAT12 = 0, FAT16 = 1, FAT32 = 2 };
 #define LOADER {.path = "/EFI/BOOT/BOOTX64.EFI", .text = SYSTEMD_BOOT}
 
 /* One volume, and what is said of it. */
-struct side {
-	struct fixture *fixture;
-	struct fes_volume *volume;
+struct subject {
+	struct side on;
 	struct fes_notes notes;
 	uint32_t lost_clusters;
-	struct blkdev *memory; /* below the device that may fail */
-	struct fault fault;
 };
 
 struct test {
 	struct fes_context *context;
-	struct side esp, xbootldr;
+	struct subject esp, xbootldr;
 	char *lacking;
 };
 
-static void open_side(struct test *t, struct side *side, struct fixture *fixture)
+static void open_subject(struct test *t, struct subject *subject, struct fixture *fixture)
 {
-	struct blkdev *dev;
-
-	side->fixture = fixture;
-	ck_assert_int_eq(memdev_wrap(fixture->bytes, fixture->size, 512, &side->memory), 0);
-	ck_assert_int_eq(faultdev_new(side->memory, &side->fault, &dev), 0);
-	ck_assert_int_eq(fes_volume_adopt(t->context, dev, "volume", &side->volume, NULL), 0);
+	subject->on.fixture = fixture;
+	side_open(&subject->on, t->context, "volume");
 }
 
 static struct test *new_test(struct fixture *esp)
@@ -56,33 +48,31 @@ static struct test *new_test(struct fixture *esp)
 
 	ck_assert_ptr_nonnull(t);
 	ck_assert_int_eq(fes_new(&t->context), 0);
-	open_side(t, &t->esp, esp);
+	open_subject(t, &t->esp, esp);
 	return t;
 }
 
 #define TEST_WITH(files) new_test(fixture_new(FAT32, files, COUNT(files)))
 
-static void close_side(struct side *side)
+static void close_subject(struct subject *subject)
 {
-	fes_volume_close(side->volume);
-	blkdev_close(side->memory);
-	fixture_free(side->fixture);
-	fes_notes_done(&side->notes);
+	side_done(&subject->on);
+	fes_notes_done(&subject->notes);
 }
 
 static void free_test(struct test *t)
 {
-	close_side(&t->esp);
-	if (t->xbootldr.volume)
-		close_side(&t->xbootldr);
+	close_subject(&t->esp);
+	close_subject(&t->xbootldr);
 	free(t->lacking);
 	fes_free(t->context);
 	free(t);
 }
 
-static struct fes_boots_volume judged(struct side *side)
+static struct fes_boots_volume judged(struct subject *subject)
 {
-	return (struct fes_boots_volume){side->volume, &side->notes, side->lost_clusters};
+	return (struct fes_boots_volume){
+		subject->on.volume, &subject->notes, subject->lost_clusters};
 }
 
 static const char *judge(struct test *t)
@@ -95,20 +85,21 @@ static const char *judge(struct test *t)
 }
 
 /* The notes are these, in this order, and no others. */
-static void expect_notes(const struct side *side, const char *expected, ...)
+static void expect_notes(const struct subject *subject, const char *expected, ...)
 {
 	va_list args;
 	size_t i = 0;
 
 	va_start(args, expected);
 	for (; expected; expected = va_arg(args, const char *), i++) {
-		const char *note = fes_notes_get(&side->notes, i);
+		const char *note = fes_notes_get(&subject->notes, i);
 
 		ck_assert_msg(note != NULL, "no note: %s", expected);
 		ck_assert_msg(strcmp(note, expected) == 0, "%s\nis not\n%s", note, expected);
 	}
 	va_end(args);
-	ck_assert_msg(!fes_notes_get(&side->notes, i), "one more: %s", fes_notes_get(&side->notes, i));
+	ck_assert_msg(!fes_notes_get(&subject->notes, i), "one more: %s",
+		fes_notes_get(&subject->notes, i));
 }
 
 /* ---- what a disk lacks ---- */
@@ -337,7 +328,7 @@ END_TEST
 START_TEST(test_what_nobody_asks_for_is_not_noted)
 {
 	struct test *t = new_entries("linux /gone", NULL);
-	struct fes_boots_volume esp = {.volume = t->esp.volume};
+	struct fes_boots_volume esp = {.volume = t->esp.on.volume};
 
 	ck_assert_int_eq(fes_boots_judge(&esp, NULL, &t->lacking), 0);
 	ck_assert_str_eq(t->lacking, "no complete boot entry in /loader/entries or /EFI/Linux");
@@ -351,7 +342,7 @@ static struct test *new_pair(const struct fixture_file *files, size_t n)
 {
 	struct test *t = TEST_WITH(payload);
 
-	open_side(t, &t->xbootldr, fixture_new(FAT32, files, n));
+	open_subject(t, &t->xbootldr, fixture_new(FAT32, files, n));
 	return t;
 }
 
@@ -418,7 +409,7 @@ START_TEST(test_too_little_room_for_another_kernel_is_told_in_figures)
 		"no room for a further kernel: %llu bytes are free, the largest one here takes %llu",
 		&free_bytes, &needed), 2);
 	ck_assert_uint_eq(needed, 30208 + 70144); /* whole clusters */
-	ck_assert_uint_eq(free_bytes, fes_volume_get_free(t->esp.volume));
+	ck_assert_uint_eq(free_bytes, fes_volume_get_free(t->esp.on.volume));
 	ck_assert_uint_lt(free_bytes, needed);
 	free_test(t);
 }
@@ -427,7 +418,7 @@ END_TEST
 START_TEST(test_lost_clusters_will_be_free)
 {
 	struct test *t = new_tight(large, COUNT(large));
-	uint32_t missing = (30208 + 70144) / 512 - t->esp.volume->info.free_clusters;
+	uint32_t missing = (30208 + 70144) / 512 - t->esp.on.volume->info.free_clusters;
 
 	free(t->lacking);
 	fes_notes_done(&t->esp.notes);
@@ -506,7 +497,7 @@ START_TEST(test_file_systems_that_firmware_may_not_read_are_told)
 		set_clusters(f, systems[_i].n_clusters);
 	t = new_test(f);
 	if (systems[_i].n_clusters)
-		ck_assert_uint_eq(t->esp.volume->info.n_clusters, systems[_i].n_clusters);
+		ck_assert_uint_eq(t->esp.on.volume->info.n_clusters, systems[_i].n_clusters);
 	esp = judged(&t->esp);
 	ck_assert_int_eq(fes_boots_note_readers(&esp), 0);
 	note = fes_notes_get(&t->esp.notes, 0);
@@ -531,7 +522,7 @@ START_TEST(test_sectors_unlike_those_of_the_disk_are_told)
 {
 	struct test *t = new_test(fixture_new(FAT32, NULL, 0));
 
-	t->esp.volume->disk_sector_size = disks[_i].disk;
+	t->esp.on.volume->disk_sector_size = disks[_i].disk;
 	(void)judge(t);
 	expect_notes(&t->esp, disks[_i].who, NULL);
 	free_test(t);
@@ -542,7 +533,7 @@ START_TEST(test_sectors_larger_than_those_of_the_disk_are_told)
 {
 	struct test *t = new_test(fixture_new_mkfs("-F 12 -S 4096 -s 1 x.img 2000", NULL, 0));
 
-	t->esp.volume->disk_sector_size = 512;
+	t->esp.on.volume->disk_sector_size = 512;
 	(void)judge(t);
 	ck_assert_str_eq(fes_notes_get(&t->esp.notes, 1),
 		"the file system has sectors of 4096 bytes, the disk has sectors of 512: Windows does not mount that, and this firmware may not read it");
@@ -580,14 +571,14 @@ START_TEST(test_a_mirror_that_would_start_something_else_is_told)
 {
 	struct test *t = new_test(new_loader(loaders[_i].mirror));
 	struct fes_loaders of_primary = {0};
-	struct side primary = {0};
+	struct subject primary = {0};
 
-	open_side(t, &primary, new_loader(loaders[_i].primary));
-	ck_assert_int_eq(fes_loaders_read(primary.volume, &of_primary), 0);
-	ck_assert_int_eq(fes_loaders_compare(&of_primary, t->esp.volume, NULL, &t->esp.notes), 0);
+	open_subject(t, &primary, new_loader(loaders[_i].primary));
+	ck_assert_int_eq(fes_loaders_read(primary.on.volume, &of_primary), 0);
+	ck_assert_int_eq(fes_loaders_compare(&of_primary, t->esp.on.volume, NULL, &t->esp.notes), 0);
 	expect_notes(&t->esp, loaders[_i].note, NULL);
 	fes_loaders_done(&of_primary);
-	close_side(&primary);
+	close_subject(&primary);
 	free_test(t);
 }
 END_TEST
@@ -604,13 +595,13 @@ static struct test *compare_machines(const char *told)
 {
 	struct test *t = new_test(fixture_new(FAT12, one_machine, COUNT(one_machine)));
 	struct fes_loaders of_primary = {0};
-	struct side primary = {0};
+	struct subject primary = {0};
 
-	open_side(t, &primary, fixture_new(FAT12, both_machines, COUNT(both_machines)));
-	ck_assert_int_eq(fes_loaders_read(primary.volume, &of_primary), 0);
-	ck_assert_int_eq(fes_loaders_compare(&of_primary, t->esp.volume, told, &t->esp.notes), 0);
+	open_subject(t, &primary, fixture_new(FAT12, both_machines, COUNT(both_machines)));
+	ck_assert_int_eq(fes_loaders_read(primary.on.volume, &of_primary), 0);
+	ck_assert_int_eq(fes_loaders_compare(&of_primary, t->esp.on.volume, told, &t->esp.notes), 0);
 	fes_loaders_done(&of_primary);
-	close_side(&primary);
+	close_subject(&primary);
 	return t;
 }
 
@@ -647,9 +638,9 @@ static int judge_all(struct test *t)
 	int r = fes_boots_judge(&esp, NULL, &t->lacking);
 
 	if (r == 0)
-		r = fes_loaders_read(t->esp.volume, &found);
+		r = fes_loaders_read(t->esp.on.volume, &found);
 	if (r == 0)
-		r = fes_loaders_compare(&found, t->esp.volume, NULL, &t->esp.notes);
+		r = fes_loaders_compare(&found, t->esp.on.volume, NULL, &t->esp.notes);
 	fes_loaders_done(&found);
 	return r;
 }
@@ -688,9 +679,9 @@ START_TEST(test_what_cannot_be_read_is_an_error)
 	int r;
 
 	do {
-		t->esp.fault = (struct fault){.ops = TESTDEV_READ, .error = -EIO, .nth = nth++};
+		t->esp.on.fault = (struct fault){.ops = TESTDEV_READ, .error = -EIO, .nth = nth++};
 		r = judge_all(t);
-		ck_assert_int_eq(r, t->esp.fault.n_fired > 0 ? -EIO : 0);
+		ck_assert_int_eq(r, t->esp.on.fault.n_fired > 0 ? -EIO : 0);
 		forget(t);
 	} while (r < 0);
 	ck_assert_uint_gt(nth, 5);

@@ -11,82 +11,50 @@
 #include <string.h>
 
 #include "lib/needs.h"
-#include "tests/fixture.h"
-#include "tests/testdev.h"
-
-struct side {
-	struct fixture *fixture;
-	struct fes_volume *volume;
-	struct fes_tree *tree;
-};
+#include "tests/side.h"
 
 struct test {
+	struct messages warnings;
 	struct fes_context *context;
 	struct fes_managed managed;
 	struct side primary, mirror;
-	char warnings[16384];
 };
 
 #define LOADER "#### LoaderInfo: systemd-boot 262 ####\n"
 #define SHIM "UEFI SHIM\n$Version: 15.8 $\n"
 #define N(list) (sizeof(list) / sizeof(*(list)))
 
-static void take_message(void *userdata, enum fes_log_level level, const char *message)
-{
-	struct test *t = userdata;
-	size_t len = strlen(t->warnings);
-
-	if (level == FES_LOG_WARNING)
-		(void)snprintf(t->warnings + len, sizeof t->warnings - len, "%s\n", message);
-}
-
 static struct test *test_new(void)
 {
 	struct test *t = calloc(1, sizeof *t);
 
 	ck_assert_ptr_nonnull(t);
-	ck_assert_int_eq(fes_new(&t->context), 0);
-	fes_set_log(t->context, take_message, t);
+	t->warnings.levels = 1u << FES_LOG_WARNING;
+	t->context = messages_new_context(&t->warnings);
 	ck_assert_int_eq(fes_managed_init(&t->managed), 0);
 	return t;
 }
 
-static void open_side(struct test *t, struct side *side, const struct fixture_file *files, size_t n)
-{
-	struct fat_check_result check;
-	struct blkdev *dev;
-
-	side->fixture = fixture_new(0, files, n);
-	ck_assert_int_eq(memdev_wrap(side->fixture->bytes, side->fixture->size, 512, &dev), 0);
-	ck_assert_int_eq(fes_volume_adopt(t->context, dev, "volume", &side->volume, NULL), 0);
-	ck_assert_int_eq(fes_volume_require_sound(side->volume, &check), 0);
-}
-
 static void read_primary(struct test *t, const struct fixture_file *files, size_t n)
 {
-	open_side(t, &t->primary, files, n);
-	ck_assert_int_eq(fes_tree_read(t->primary.volume, &t->managed, &t->primary.tree), 0);
+	t->primary.fixture = fixture_new(0, files, n);
+	side_open(&t->primary, t->context, "volume");
+	side_read(&t->primary, &t->managed);
 }
 
 static void read_mirror(struct test *t, const struct fixture_file *files, size_t n, bool force)
 {
-	open_side(t, &t->mirror, files, n);
+	t->mirror.fixture = fixture_new(0, files, n);
+	side_open(&t->mirror, t->context, "volume");
+	side_check(&t->mirror);
 	ck_assert_int_eq(fes_tree_read_mirror(t->mirror.volume, &t->managed, t->primary.tree, force,
 		&t->mirror.tree), 0);
 }
 
-static void close_side(struct side *side)
-{
-	fes_tree_free(side->tree);
-	fes_volume_close(side->volume);
-	if (side->fixture)
-		fixture_free(side->fixture);
-}
-
 static void test_free(struct test *t)
 {
-	close_side(&t->primary);
-	close_side(&t->mirror);
+	side_done(&t->primary);
+	side_done(&t->mirror);
 	fes_managed_done(&t->managed);
 	fes_free(t->context);
 	free(t);
@@ -446,8 +414,8 @@ START_TEST(test_of_two_names_with_one_identity_one_is_managed)
 	ck_assert(!is_managed(&t->primary, "/EFI/Linux/b+3.efi"));
 	ck_assert_int_eq(fes_needs_warn(t->primary.tree->needs, &t->managed, t->primary.tree,
 		false), 0);
-	ck_assert_ptr_nonnull(strstr(t->warnings, "/loader/entries/a+3.conf"));
-	ck_assert_ptr_nonnull(strstr(t->warnings, "/EFI/Linux/b+3.efi"));
+	ck_assert_ptr_nonnull(strstr(t->warnings.text, "/loader/entries/a+3.conf"));
+	ck_assert_ptr_nonnull(strstr(t->warnings.text, "/EFI/Linux/b+3.efi"));
 	test_free(t);
 }
 END_TEST
@@ -473,9 +441,10 @@ START_TEST(test_what_is_odd_is_named)
 	ck_assert_int_eq(fes_needs_warn(t->primary.tree->needs, &t->managed, t->primary.tree,
 		false), 0);
 	for (size_t i = 0; i < N(named); i++)
-		ck_assert_msg(strstr(t->warnings, named[i]), "%s in %s", named[i], t->warnings);
-	ck_assert_ptr_null(strstr(t->warnings, "line 1:"));
-	ck_assert_ptr_null(strstr(t->warnings, "line 6:"));
+		ck_assert_msg(strstr(t->warnings.text, named[i]), "%s in %s", named[i],
+			t->warnings.text);
+	ck_assert_ptr_null(strstr(t->warnings.text, "line 1:"));
+	ck_assert_ptr_null(strstr(t->warnings.text, "line 6:"));
 	test_free(t);
 }
 END_TEST
@@ -514,8 +483,8 @@ static void expect_warnings(unsigned n, bool judged, unsigned n_lines, bool more
 
 	ck_assert_int_eq(fes_needs_warn(t->primary.tree->needs, &t->managed, t->primary.tree,
 		judged), 0);
-	ck_assert_uint_eq(count_in(t->warnings, "initrd /gone"), n_lines);
-	ck_assert_uint_eq(count_in(t->warnings, "more problems"), more);
+	ck_assert_uint_eq(count_in(t->warnings.text, "initrd /gone"), n_lines);
+	ck_assert_uint_eq(count_in(t->warnings.text, "more problems"), more);
 	test_free(t);
 }
 
@@ -540,8 +509,8 @@ START_TEST(test_a_long_value_is_cut_between_characters)
 	read_primary(t, files, N(files));
 	ck_assert_int_eq(fes_needs_warn(t->primary.tree->needs, &t->managed, t->primary.tree,
 		false), 0);
-	ck_assert_uint_eq(count_in(t->warnings, "\xe2\x82\xac"), 66);
-	ck_assert_ptr_nonnull(strstr(t->warnings, "\xe2\x82\xac...: is missing"));
+	ck_assert_uint_eq(count_in(t->warnings.text, "\xe2\x82\xac"), 66);
+	ck_assert_ptr_nonnull(strstr(t->warnings.text, "\xe2\x82\xac...: is missing"));
 	test_free(t);
 }
 END_TEST
