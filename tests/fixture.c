@@ -426,6 +426,17 @@ static void expect_no_finding(struct fixture *f)
 }
 
 /* Its name and version, and the count of files: two lines and no more. */
+void fixture_fill_but(struct fixture *f, uint32_t n_left)
+{
+	struct fat_info info;
+
+	fixture_open(f);
+	fat_get_info(f->vol, &info);
+	fixture_close(f);
+	fixture_do(f, "head -c %u /dev/zero | mcopy -i x.img - ::/fill",
+		(info.free_clusters - n_left) * info.cluster_size);
+}
+
 void fixture_judge(struct fixture *f)
 {
 	int status;

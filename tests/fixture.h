@@ -69,6 +69,9 @@ char *fixture_shell(struct fixture *f, int *status, const char *format, ...)
 /* The same for commands that need no answer. */
 void fixture_do(struct fixture *f, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* Fill the volume of @f with a file "/fill", but for @n_left clusters. */
+void fixture_fill_but(struct fixture *f, uint32_t n_left);
+
 /* Neither fat_check() nor fsck.fat has anything to say about the image. */
 void fixture_judge(struct fixture *f);
 

@@ -8,10 +8,9 @@
 
 void side_open(struct side *side, struct fes_context *context, const char *name)
 {
-	struct fixture *fixture = side->fixture;
 	struct blkdev *dev;
 
-	ck_assert_int_eq(memdev_wrap(fixture->bytes, fixture->size, 512, &side->memory), 0);
+	ck_assert_int_eq(memdev_wrap(side->f->bytes, side->f->size, 512, &side->memory), 0);
 	ck_assert_int_eq(faultdev_new(side->memory, &side->fault, &side->faulty), 0);
 	ck_assert_int_eq(tracedev_new(side->faulty, &side->trace, &dev), 0);
 	ck_assert_int_eq(fes_volume_adopt(context, dev, name, &side->volume, NULL), 0);
@@ -45,9 +44,9 @@ void side_done(struct side *side)
 {
 	side_close(side);
 	trace_done(&side->trace);
-	if (side->fixture)
-		fixture_free(side->fixture);
-	side->fixture = NULL;
+	if (side->f)
+		fixture_free(side->f);
+	side->f = NULL;
 }
 
 struct esp *esp_new(struct fixture *fixture)
@@ -56,7 +55,7 @@ struct esp *esp_new(struct fixture *fixture)
 
 	ck_assert_ptr_nonnull(esp);
 	esp->context = messages_new_context(&esp->messages);
-	esp->side.fixture = fixture;
+	esp->side.f = fixture;
 	side_open(&esp->side, esp->context, "esp");
 	return esp;
 }

@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * A volume of the library over the memory of a fixture, on a device that may fail and can be traced:
- * one side of a sync, or an ESP by itself. What goes wrong on the way fails the running case.
+ * A volume of the library over the memory of a fixture, on a device that may fail and can be
+ * traced: one side of a sync, or an ESP by itself. What goes wrong on the way fails the running case.
  */
 
 #include "lib/internal.h"
@@ -13,7 +13,7 @@
 
 /* All zero but for the fixture: closed. */
 struct side {
-	struct fixture *fixture; /* owned; NULL: none yet */
+	struct fixture *f;       /* owned; NULL: none yet */
 	struct blkdev *memory;   /* over its bytes; below ... */
 	struct fault fault;
 	struct blkdev *faulty;   /* ... the device that this is of, and that below ... */

@@ -38,7 +38,7 @@ struct test {
 
 static void open_subject(struct test *t, struct subject *subject, struct fixture *fixture)
 {
-	subject->on.fixture = fixture;
+	subject->on.f = fixture;
 	side_open(&subject->on, t->context, "volume");
 }
 
@@ -575,7 +575,8 @@ START_TEST(test_a_mirror_that_would_start_something_else_is_told)
 
 	open_subject(t, &primary, new_loader(loaders[_i].primary));
 	ck_assert_int_eq(fes_loaders_read(primary.on.volume, &of_primary), 0);
-	ck_assert_int_eq(fes_loaders_compare(&of_primary, t->esp.on.volume, NULL, &t->esp.notes), 0);
+	ck_assert_int_eq(
+		fes_loaders_compare(&of_primary, t->esp.on.volume, NULL, &t->esp.notes), 0);
 	expect_notes(&t->esp, loaders[_i].note, NULL);
 	fes_loaders_done(&of_primary);
 	close_subject(&primary);
@@ -599,7 +600,8 @@ static struct test *compare_machines(const char *told)
 
 	open_subject(t, &primary, fixture_new(FAT12, both_machines, COUNT(both_machines)));
 	ck_assert_int_eq(fes_loaders_read(primary.on.volume, &of_primary), 0);
-	ck_assert_int_eq(fes_loaders_compare(&of_primary, t->esp.on.volume, told, &t->esp.notes), 0);
+	ck_assert_int_eq(
+		fes_loaders_compare(&of_primary, t->esp.on.volume, told, &t->esp.notes), 0);
 	fes_loaders_done(&of_primary);
 	close_subject(&primary);
 	return t;

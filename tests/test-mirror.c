@@ -426,23 +426,12 @@ START_TEST(test_a_sync_that_failed_at_any_write_leaves_nothing_of_its_own)
 }
 END_TEST
 
-static void fill_but(struct test *t, uint32_t n_clusters)
-{
-	struct fat_info info;
-
-	fixture_open(t->mirror);
-	fat_get_info(t->mirror->vol, &info);
-	fixture_close(t->mirror);
-	fixture_do(t->mirror, "head -c %u /dev/zero | mcopy -i x.img - ::/fill",
-		(info.free_clusters - n_clusters) * info.cluster_size);
-}
-
 /* Six clusters for the kernel and one for its directory: none for what the mirror remembers. */
 START_TEST(test_what_found_no_room_comes_when_the_old_contents_are_gone)
 {
 	struct test *t = new_test();
 
-	fill_but(t, 7);
+	fixture_fill_but(t->mirror, 7);
 	ck_assert_int_eq(sync_mirror(t), FES_MIRROR_SYNCED);
 	ck_assert_str_eq(t->note, "");
 	ck_assert(!t->two_steps);
@@ -458,7 +447,7 @@ START_TEST(test_what_finds_no_room_at_all_is_noted)
 
 	ck_assert_int_eq(sync_mirror(t), FES_MIRROR_SYNCED);
 	fixture_do(t->mirror, "mdel -i x.img ::/loader/esp-sync.was");
-	fill_but(t, 0);
+	fixture_fill_but(t->mirror, 0);
 	ck_assert_int_eq(sync_mirror(t), FES_MIRROR_IN_SYNC);
 	ck_assert_ptr_nonnull(strstr(t->note, "too little room for files of its own"));
 	ck_assert(!fixture_has(t->mirror, "/loader/esp-sync.was"));

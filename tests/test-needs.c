@@ -37,14 +37,14 @@ static struct test *test_new(void)
 
 static void read_primary(struct test *t, const struct fixture_file *files, size_t n)
 {
-	t->primary.fixture = fixture_new(0, files, n);
+	t->primary.f = fixture_new(0, files, n);
 	side_open(&t->primary, t->context, "volume");
 	side_read(&t->primary, &t->managed);
 }
 
 static void read_mirror(struct test *t, const struct fixture_file *files, size_t n, bool force)
 {
-	t->mirror.fixture = fixture_new(0, files, n);
+	t->mirror.f = fixture_new(0, files, n);
 	side_open(&t->mirror, t->context, "volume");
 	side_check(&t->mirror);
 	ck_assert_int_eq(fes_tree_read_mirror(t->mirror.volume, &t->managed, t->primary.tree, force,

@@ -13,8 +13,7 @@
 #include <xxhash.h>
 
 #include "lib/direction.h"
-#include "tests/fixture.h"
-#include "tests/testdev.h"
+#include "tests/planning.h"
 
 enum { FAT12 = 0, FAT16 = 1 };
 
@@ -23,80 +22,34 @@ enum { FAT12 = 0, FAT16 = 1 };
 #define UUID_B "0123abcd-0000-4000-8000-00000000000b"
 #define UUID_C "0123abcd-0000-4000-8000-00000000000c"
 
-struct side {
-	struct fixture *f;
-	struct fes_volume *volume;
-	struct fes_tree *tree;
-};
-
-static struct fes_context *context;
-static struct fes_managed managed;
-static struct side primary, mirror;
-static struct fes_digester *digester;
-static struct fes_comparison *comparison;
-static struct fes_plan *plan;
+static struct planning *p;
 static struct fes_origin own, other; /* the mirror's; the primary's */
-static char messages[4096];
-
-static void take_log(void *userdata, enum fes_log_level level, const char *message)
-{
-	(void)userdata;
-	if (level <= FES_LOG_WARNING)
-		strncat(messages, message, sizeof messages - strlen(messages) - 1);
-}
 
 static void set_up(void)
 {
-	messages[0] = '\0';
-	ck_assert_int_eq(fes_new(&context), 0);
-	fes_set_log(context, take_log, NULL);
-	ck_assert_int_eq(fes_managed_init(&managed), 0);
-}
-
-static void close_side(struct side *side)
-{
-	fes_tree_free(side->tree);
-	fes_volume_close(side->volume);
-	side->tree = NULL;
-	side->volume = NULL;
-}
-
-static void drop_plan(void)
-{
-	fes_plan_free(plan);
-	fes_comparison_free(comparison);
-	fes_digester_stop(digester);
-	close_side(&primary);
-	close_side(&mirror);
-	plan = NULL;
-	comparison = NULL;
-	digester = NULL;
+	p = planning_new(NULL, NULL);
+	p->messages.levels = 1u << FES_LOG_ERROR | 1u << FES_LOG_WARNING;
 }
 
 static void tear_down(void)
 {
-	drop_plan();
 	fes_origin_done(&own);
 	fes_origin_done(&other);
-	if (primary.f)
-		fixture_free(primary.f);
-	if (mirror.f)
-		fixture_free(mirror.f);
-	primary.f = mirror.f = NULL;
-	fes_managed_done(&managed);
-	fes_free(context);
+	planning_free(p);
 }
 
-static void open_side(struct side *side, const char *name, const char *partuuid)
+static void name_side(struct side *side, const char *partuuid)
 {
-	struct fat_check_result result;
-	struct blkdev *dev;
-
-	ck_assert_int_eq(memdev_wrap(side->f->bytes, side->f->size, 512, &dev), 0);
-	ck_assert_int_eq(fes_volume_adopt(context, dev, name, &side->volume, NULL), 0);
 	side->volume->partuuid = strdup(partuuid);
-	ck_assert_int_eq(fes_volume_require_sound(side->volume, &result), 0);
-	ck_assert_int_eq(fes_tree_read(side->volume, &managed, &side->tree), 0);
+	ck_assert_ptr_nonnull(side->volume->partuuid);
+}
+
+/* The mirror alone. */
+static void open_mirror(const char *partuuid)
+{
+	side_open(&p->mirror, p->context, "esp");
+	side_read(&p->mirror, &p->managed);
+	name_side(&p->mirror, partuuid);
 }
 
 /* ---- as text ---- */
@@ -424,9 +377,9 @@ END_TEST
 
 static void read_from(const struct fixture_file *files, size_t n_files)
 {
-	mirror.f = fixture_new(FAT12, files, n_files);
-	open_side(&mirror, "esp", UUID_B);
-	ck_assert_int_eq(fes_origin_read(mirror.volume, &own), 0);
+	p->mirror.f = fixture_new(FAT12, files, n_files);
+	open_mirror(UUID_B);
+	ck_assert_int_eq(fes_origin_read(p->mirror.volume, &own), 0);
 }
 
 START_TEST(test_an_origin_is_read)
@@ -436,13 +389,14 @@ START_TEST(test_an_origin_is_read)
 	char *text = fes_origin_print(&origin, &len);
 	struct fixture_file files[] = {{.path = "/loader/x", .text = "x"}};
 
-	mirror.f = fixture_new(FAT12, files, COUNT(files));
-	fixture_do(mirror.f, "printf '%%s' '%s' | mcopy -i x.img - ::/loader/esp-sync.was", text);
-	open_side(&mirror, "esp", UUID_B);
-	ck_assert_int_eq(fes_origin_read(mirror.volume, &own), 0);
+	p->mirror.f = fixture_new(FAT12, files, COUNT(files));
+	fixture_do(
+		p->mirror.f, "printf '%%s' '%s' | mcopy -i x.img - ::/loader/esp-sync.was", text);
+	open_mirror(UUID_B);
+	ck_assert_int_eq(fes_origin_read(p->mirror.volume, &own), 0);
 	ck_assert(own.known);
 	ck_assert_uint_eq(own.n_marks, COUNT(some_marks));
-	ck_assert_str_eq(messages, "");
+	ck_assert_str_eq(p->messages.text, "");
 	free(text);
 }
 END_TEST
@@ -453,11 +407,11 @@ START_TEST(test_without_one_nothing_is_known_and_nothing_said)
 
 	read_from(NULL, 0);
 	ck_assert(!own.known);
-	close_side(&mirror);
-	fixture_free(mirror.f);
+	side_close(&p->mirror);
+	fixture_free(p->mirror.f);
 	read_from(files, COUNT(files));
 	ck_assert(!own.known);
-	ck_assert_str_eq(messages, "");
+	ck_assert_str_eq(p->messages.text, "");
 }
 END_TEST
 
@@ -471,8 +425,8 @@ START_TEST(test_one_that_is_not_whole_is_told_of)
 
 	read_from(files[_i], 1);
 	ck_assert(!own.known);
-	ck_assert_str_eq(messages,
-		"esp: /loader/esp-sync.was: damaged: what this ESP was synced from is not known any more");
+	ck_assert_str_eq(p->messages.text,
+		"esp: /loader/esp-sync.was: damaged: what this ESP was synced from is not known any more\n");
 }
 END_TEST
 
@@ -483,15 +437,15 @@ START_TEST(test_one_that_is_far_too_large_is_not_whole)
 	struct fat_entry entry;
 	uint8_t *at;
 
-	mirror.f = fixture_new(FAT12, files, COUNT(files));
-	open_side(&mirror, "esp", UUID_B);
-	entry = fixture_find(mirror.f, FES_ORIGIN_PATH);
-	at = memmem(mirror.f->bytes, mirror.f->size, entry.slots, FAT_SLOT_LEN);
+	p->mirror.f = fixture_new(FAT12, files, COUNT(files));
+	open_mirror(UUID_B);
+	entry = fixture_find(p->mirror.f, FES_ORIGIN_PATH);
+	at = memmem(p->mirror.f->bytes, p->mirror.f->size, entry.slots, FAT_SLOT_LEN);
 	ck_assert_ptr_nonnull(at);
 	memset(at + 28, 0xff, 4);
-	ck_assert_int_eq(fes_origin_read(mirror.volume, &own), 0);
+	ck_assert_int_eq(fes_origin_read(p->mirror.volume, &own), 0);
 	ck_assert(!own.known);
-	ck_assert_ptr_nonnull(strstr(messages, "damaged"));
+	ck_assert_ptr_nonnull(strstr(p->messages.text, "damaged"));
 }
 END_TEST
 
@@ -499,19 +453,19 @@ START_TEST(test_a_volume_is_called_by_its_partition_then_by_its_serial)
 {
 	char name[FES_ORIGIN_NAME_MAX];
 
-	mirror.f = fixture_new_mkfs("-F 12 -s 1 -i 1234abcd x.img 1024", NULL, 0);
-	open_side(&mirror, "esp", "0123ABCD-0000-4000-8000-00000000000A");
-	fes_origin_name_source(mirror.volume, name);
+	p->mirror.f = fixture_new_mkfs("-F 12 -s 1 -i 1234abcd x.img 1024", NULL, 0);
+	open_mirror("0123ABCD-0000-4000-8000-00000000000A");
+	fes_origin_name_source(p->mirror.volume, name);
 	ck_assert_str_eq(name, UUID_A);
-	free(mirror.volume->partuuid);
-	mirror.volume->partuuid = NULL;
-	fes_origin_name_source(mirror.volume, name);
+	free(p->mirror.volume->partuuid);
+	p->mirror.volume->partuuid = NULL;
+	fes_origin_name_source(p->mirror.volume, name);
 	ck_assert_str_eq(name, "1234-ABCD");
-	mirror.volume->serial[0] = '\0';
-	fes_origin_name_source(mirror.volume, name);
+	p->mirror.volume->serial[0] = '\0';
+	fes_origin_name_source(p->mirror.volume, name);
 	ck_assert_str_eq(name, "-");
-	mirror.volume->partuuid = strdup("not a name\n");
-	fes_origin_name_source(mirror.volume, name);
+	p->mirror.volume->partuuid = strdup("not a name\n");
+	fes_origin_name_source(p->mirror.volume, name);
 	ck_assert_str_eq(name, "-");
 }
 END_TEST
@@ -521,15 +475,15 @@ START_TEST(test_a_volume_without_a_name_is_nobodys_source)
 	struct fes_origin nameless = {.known = true, .source = (char *)(uintptr_t) "-"}, unknown = {0};
 	struct fes_origin of_a = some_origin(0);
 
-	mirror.f = fixture_new(FAT12, NULL, 0);
-	open_side(&mirror, "esp", UUID_A);
-	ck_assert(fes_origin_names(&of_a, mirror.volume));
-	ck_assert(!fes_origin_names(&unknown, mirror.volume));
-	free(mirror.volume->partuuid);
-	mirror.volume->partuuid = NULL;
-	ck_assert(!fes_origin_names(&of_a, mirror.volume));
-	mirror.volume->serial[0] = '\0';
-	ck_assert(!fes_origin_names(&nameless, mirror.volume));
+	p->mirror.f = fixture_new(FAT12, NULL, 0);
+	open_mirror(UUID_A);
+	ck_assert(fes_origin_names(&of_a, p->mirror.volume));
+	ck_assert(!fes_origin_names(&unknown, p->mirror.volume));
+	free(p->mirror.volume->partuuid);
+	p->mirror.volume->partuuid = NULL;
+	ck_assert(!fes_origin_names(&of_a, p->mirror.volume));
+	p->mirror.volume->serial[0] = '\0';
+	ck_assert(!fes_origin_names(&nameless, p->mirror.volume));
 }
 END_TEST
 
@@ -558,13 +512,11 @@ static const char *const goes[] = {"/EFI/Linux/old.efi", "/loader/loader.conf"};
 
 static void make_plan(void)
 {
-	primary.f = fixture_new(FAT16, of_a, COUNT(of_a));
-	mirror.f = fixture_new(FAT12, of_b, COUNT(of_b));
-	open_side(&primary, "a", UUID_A);
-	open_side(&mirror, "b", UUID_B);
-	ck_assert_int_eq(fes_digester_start(primary.tree, &digester), 0);
-	ck_assert_int_eq(fes_compare(primary.tree, mirror.tree, digester, false, &comparison), 0);
-	ck_assert_int_eq(fes_plan_make(comparison, false, &plan), 0);
+	p->primary.f = fixture_new(FAT16, of_a, COUNT(of_a));
+	p->mirror.f = fixture_new(FAT12, of_b, COUNT(of_b));
+	ck_assert_int_eq(planning_make(p), 0);
+	name_side(&p->primary, UUID_A);
+	name_side(&p->mirror, UUID_B);
 }
 
 static const struct fes_node *node_at(const struct side *side, const char *path)
@@ -586,7 +538,7 @@ static void remember(struct fes_origin *origin, const char *source)
 
 static void remember_file(struct fes_origin *origin, const char *path)
 {
-	origin->marks[origin->n_marks++] = fes_origin_mark(node_at(&mirror, path));
+	origin->marks[origin->n_marks++] = fes_origin_mark(node_at(&p->mirror, path));
 	origin->n_marks = fes_origin_sort(origin->marks, origin->n_marks);
 }
 
@@ -594,7 +546,7 @@ static void expect_lost(const char *const *paths, size_t n)
 {
 	struct fes_lost lost;
 
-	ck_assert_int_eq(fes_lost_find(plan, &own, &other, &lost), 0);
+	ck_assert_int_eq(fes_lost_find(p->plan, &own, &other, &lost), 0);
 	ck_assert_uint_eq(lost.n, n);
 	for (size_t i = 0; i < n; i++)
 		ck_assert_str_eq(lost.nodes[i]->path, paths[i]);
@@ -667,8 +619,8 @@ END_TEST
 START_TEST(test_two_volumes_of_one_name_are_no_copies)
 {
 	make_plan();
-	free(primary.volume->partuuid);
-	primary.volume->partuuid = strdup(UUID_B);
+	free(p->primary.volume->partuuid);
+	p->primary.volume->partuuid = strdup(UUID_B);
 	remember(&own, UUID_B);
 	expect_lost(goes, 2);
 }
@@ -684,17 +636,18 @@ START_TEST(test_what_is_to_be_remembered_is_all_that_there_is_and_will_be)
 	bool due;
 
 	make_plan();
-	ck_assert_int_eq(fes_origin_renew(comparison, &own, &now, &due), 0);
+	ck_assert_int_eq(fes_origin_renew(p->comparison, &own, &now, &due), 0);
 	ck_assert(due);
 	ck_assert(now.known);
 	ck_assert_str_eq(now.source, UUID_A);
 	for (size_t i = 0; i < COUNT(had); i++)
-		ck_assert(fes_origin_has(&now, fes_origin_mark(node_at(&mirror, had[i]))));
+		ck_assert(fes_origin_has(&now, fes_origin_mark(node_at(&p->mirror, had[i]))));
 	for (size_t i = 0; i < COUNT(gets); i++)
-		ck_assert(fes_origin_has(&now, fes_origin_mark(node_at(&primary, gets[i]))));
-	ck_assert(!fes_origin_has(&now, fes_origin_mark(node_at(&mirror, "/loader/random-seed"))));
+		ck_assert(fes_origin_has(&now, fes_origin_mark(node_at(&p->primary, gets[i]))));
 	ck_assert(!fes_origin_has(&now,
-		fes_origin_mark(node_at(&mirror, "/loader/boot-secret-mixin"))));
+		fes_origin_mark(node_at(&p->mirror, "/loader/random-seed"))));
+	ck_assert(!fes_origin_has(&now,
+		fes_origin_mark(node_at(&p->mirror, "/loader/boot-secret-mixin"))));
 	ck_assert_uint_le(now.n_marks, COUNT(had) + COUNT(gets));
 	own = now;
 	expect_lost(NULL, 0);
@@ -707,7 +660,7 @@ static bool renew(void)
 	struct fes_origin now;
 	bool due;
 
-	ck_assert_int_eq(fes_origin_renew(comparison, &own, &now, &due), 0);
+	ck_assert_int_eq(fes_origin_renew(p->comparison, &own, &now, &due), 0);
 	fes_origin_done(&own);
 	own = now;
 	return due;

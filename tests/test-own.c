@@ -10,28 +10,14 @@
 #include <string.h>
 
 #include "lib/own.h"
-#include "tests/fixture.h"
-#include "tests/testdev.h"
+#include "tests/planning.h"
 
 enum { FAT12 = 0, FAT16 = 1 };
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
-struct side {
-	struct fixture *f;
-	struct blkdev *dev;
-	struct fes_volume *volume;
-	struct fes_tree *tree;
-};
-
-static struct fes_context *context;
-static struct fes_managed managed;
-static struct side primary, mirror;
-static struct fes_digester *digester;
-static struct fes_comparison *comparison;
-static struct fes_plan *plan;
+static struct planning *p;
 static struct fes_transaction *transaction;
-static char messages[4096];
 
 static const uint8_t seed[32] = "a seed that nobody can know of";
 static const uint8_t origin[1500] = "what it was made equal to, in three sectors";
@@ -41,62 +27,22 @@ static const struct fes_own_file both[] = {
 	{.path = FES_SEED_PATH, .bytes = seed, .len = sizeof seed},
 };
 
-static void take_log(void *userdata, enum fes_log_level level, const char *message)
-{
-	(void)userdata;
-	(void)level;
-	strncat(messages, message, sizeof messages - strlen(messages) - 1);
-}
-
 static void set_up(void)
 {
-	messages[0] = '\0';
-	ck_assert_int_eq(fes_new(&context), 0);
-	fes_set_log(context, take_log, NULL);
-	ck_assert_int_eq(fes_managed_init(&managed), 0);
-}
-
-static void close_side(struct side *side)
-{
-	fes_tree_free(side->tree);
-	fes_volume_close(side->volume);
-	side->tree = NULL;
-	side->volume = NULL;
+	p = planning_new(NULL, NULL);
 }
 
 static void drop_plan(void)
 {
 	fes_transaction_free(transaction);
-	fes_plan_free(plan);
-	fes_comparison_free(comparison);
-	fes_digester_stop(digester);
-	close_side(&primary);
-	close_side(&mirror);
 	transaction = NULL;
-	plan = NULL;
-	comparison = NULL;
-	digester = NULL;
+	planning_drop(p);
 }
 
 static void tear_down(void)
 {
 	drop_plan();
-	fixture_free(primary.f);
-	fixture_free(mirror.f);
-	primary.f = mirror.f = NULL;
-	fes_managed_done(&managed);
-	fes_free(context);
-}
-
-static void open_side(struct side *side, const char *name)
-{
-	struct fat_check_result result;
-	struct blkdev *dev;
-
-	ck_assert_int_eq(memdev_wrap(side->f->bytes, side->f->size, 512, &dev), 0);
-	ck_assert_int_eq(fes_volume_adopt(context, dev, name, &side->volume, NULL), 0);
-	ck_assert_int_eq(fes_volume_require_sound(side->volume, &result), 0);
-	ck_assert_int_eq(fes_tree_read(side->volume, &managed, &side->tree), 0);
+	planning_free(p);
 }
 
 static int lay_out(const struct fes_own_file *own, size_t n_own)
@@ -104,13 +50,9 @@ static int lay_out(const struct fes_own_file *own, size_t n_own)
 	struct fes_apply apply = {.own = own, .n_own = n_own};
 
 	drop_plan();
-	open_side(&primary, "primary");
-	open_side(&mirror, "mirror");
-	ck_assert_int_eq(fes_digester_start(primary.tree, &digester), 0);
-	ck_assert_int_eq(fes_compare(primary.tree, mirror.tree, digester, false, &comparison), 0);
-	ck_assert_int_eq(fes_plan_make(comparison, false, &plan), 0);
-	apply.plan = plan;
-	apply.digester = digester;
+	ck_assert_int_eq(planning_make(p), 0);
+	apply.plan = p->plan;
+	apply.digester = p->digester;
 	return fes_transaction_new(&apply, NULL, &transaction);
 }
 
@@ -118,17 +60,17 @@ static void prepare_with(const struct fes_own_file *own, size_t n_own)
 {
 	int r = lay_out(own, n_own);
 
-	ck_assert_msg(r == 0, "%d: %s", r, messages);
+	ck_assert_msg(r == 0, "%d: %s", r, p->messages.text);
 	r = fes_transaction_prepare(transaction);
-	ck_assert_msg(r == 0, "%d: %s", r, messages);
+	ck_assert_msg(r == 0, "%d: %s", r, p->messages.text);
 }
 
 static void finish(void)
 {
 	int r = fes_transaction_finish(transaction);
 
-	ck_assert_msg(r == 0, "%d: %s", r, messages);
-	ck_assert_str_eq(messages, "");
+	ck_assert_msg(r == 0, "%d: %s", r, p->messages.text);
+	ck_assert_str_eq(p->messages.text, "");
 }
 
 /* Carry it out; nothing is left to do but what is the mirror's own, and it is in best order. */
@@ -137,32 +79,33 @@ static void apply(const struct fes_own_file *own, size_t n_own)
 	prepare_with(own, n_own);
 	finish();
 	ck_assert_int_eq(lay_out(NULL, 0), 0);
-	ck_assert_uint_eq(plan->n_changes, 0);
-	ck_assert_uint_eq(plan->n_sites, 0);
+	ck_assert_uint_eq(p->plan->n_changes, 0);
+	ck_assert_uint_eq(p->plan->n_sites, 0);
 	drop_plan();
-	fixture_judge(mirror.f);
+	fixture_judge(p->mirror.f);
 }
 
 static void make(const struct fixture_file *of_primary, size_t n_primary,
 	const struct fixture_file *of_mirror, size_t n_mirror)
 {
-	primary.f = fixture_new(FAT16, of_primary, n_primary);
-	mirror.f = fixture_new(FAT12, of_mirror, n_mirror);
+	p->primary.f = fixture_new(FAT16, of_primary, n_primary);
+	p->mirror.f = fixture_new(FAT12, of_mirror, n_mirror);
 }
 #define MAKE(primary, mirror) make(primary, COUNT(primary), mirror, COUNT(mirror))
 
 static void expect_bytes(const char *path, const void *want, size_t len)
 {
-	struct fat_entry entry = fixture_find(mirror.f, path);
+	struct fat_entry entry = fixture_find(p->mirror.f, path);
 	struct fat_file *file;
 	uint8_t found[4096];
 
 	ck_assert_uint_eq(entry.size, len);
-	fixture_open(mirror.f);
-	ck_assert_int_eq(fat_file_open(mirror.f->vol, entry.first_cluster, entry.size, path, &file), 0);
+	fixture_open(p->mirror.f);
+	ck_assert_int_eq(fat_file_open(p->mirror.f->vol, entry.first_cluster, entry.size, path,
+		&file), 0);
 	ck_assert_int_eq(fat_file_read(file, found, sizeof found), (int64_t)len);
 	fat_file_close(file);
-	fixture_close(mirror.f);
+	fixture_close(p->mirror.f);
 	ck_assert_mem_eq(found, want, len);
 }
 
@@ -170,8 +113,8 @@ static void expect_both(void)
 {
 	expect_bytes(FES_ORIGIN_PATH, origin, sizeof origin);
 	expect_bytes(FES_SEED_PATH, seed, sizeof seed);
-	ck_assert_str_eq(fixture_find(mirror.f, FES_ORIGIN_PATH).name, "esp-sync.was");
-	ck_assert_str_eq(fixture_find(mirror.f, FES_SEED_PATH).name, "random-seed");
+	ck_assert_str_eq(fixture_find(p->mirror.f, FES_ORIGIN_PATH).name, "esp-sync.was");
+	ck_assert_str_eq(fixture_find(p->mirror.f, FES_SEED_PATH).name, "random-seed");
 }
 
 static const struct fixture_file common[] = {
@@ -225,7 +168,7 @@ START_TEST(test_those_that_are_not_due_stay_as_they_are)
 	MAKE(changed, with_old);
 	apply(both, 1);
 	expect_bytes(FES_ORIGIN_PATH, origin, sizeof origin);
-	fixture_expect_file(mirror.f, FES_SEED_PATH, 600, 8);
+	fixture_expect_file(p->mirror.f, FES_SEED_PATH, 600, 8);
 }
 END_TEST
 
@@ -238,8 +181,8 @@ START_TEST(test_a_short_name_that_is_taken_makes_way)
 	make(files, COUNT(files), NULL, 0);
 	apply(both, COUNT(both));
 	expect_both();
-	fixture_free(primary.f);
-	fixture_free(mirror.f);
+	fixture_free(p->primary.f);
+	fixture_free(p->mirror.f);
 	make(files, COUNT(files), files, COUNT(files));
 	apply(both, COUNT(both));
 	expect_both();
@@ -259,14 +202,14 @@ END_TEST
 START_TEST(test_old_ones_are_replaced_where_they_stand)
 {
 	MAKE(common, with_old);
-	fixture_do(mirror.f, "mren -i x.img ::/loader/esp-sync.was ::/loader/x && "
+	fixture_do(p->mirror.f, "mren -i x.img ::/loader/esp-sync.was ::/loader/x && "
 		"mren -i x.img ::/loader/x ::/loader/ESP-Sync.was && "
 		"mattrib -i x.img +h ::/loader/ESP-Sync.was");
 	apply(both, COUNT(both));
 	expect_bytes(FES_ORIGIN_PATH, origin, sizeof origin);
 	expect_bytes(FES_SEED_PATH, seed, sizeof seed);
-	ck_assert_str_eq(fixture_find(mirror.f, FES_ORIGIN_PATH).name, "ESP-Sync.was");
-	ck_assert(fixture_find(mirror.f, FES_ORIGIN_PATH).attributes & FAT_ATTR_HIDDEN);
+	ck_assert_str_eq(fixture_find(p->mirror.f, FES_ORIGIN_PATH).name, "ESP-Sync.was");
+	ck_assert(fixture_find(p->mirror.f, FES_ORIGIN_PATH).attributes & FAT_ATTR_HIDDEN);
 }
 END_TEST
 
@@ -287,11 +230,11 @@ END_TEST
 START_TEST(test_a_mixed_loader_directory_gets_them_in_place)
 {
 	MAKE(changed, common);
-	fixture_do(mirror.f, "mmd -i x.img ::/loader/swtpm && "
+	fixture_do(p->mirror.f, "mmd -i x.img ::/loader/swtpm && "
 		"printf old | mcopy -i x.img - ::/loader/esp-sync.was");
 	apply(both, COUNT(both));
 	expect_both();
-	ck_assert(fixture_has(mirror.f, "/loader/swtpm"));
+	ck_assert(fixture_has(p->mirror.f, "/loader/swtpm"));
 }
 END_TEST
 
@@ -300,11 +243,11 @@ END_TEST
 START_TEST(test_what_comes_first_is_committed_before_all_else)
 {
 	MAKE(changed, with_old);
-	fixture_do(primary.f, "mdel -i x.img ::/EFI/Linux/a.efi");
+	fixture_do(p->primary.f, "mdel -i x.img ::/EFI/Linux/a.efi");
 	prepare_with(both, COUNT(both));
 	ck_assert_int_eq(fes_transaction_commit_payload(transaction), 1);
 	expect_bytes(FES_ORIGIN_PATH, origin, sizeof origin);
-	fixture_expect_file(mirror.f, FES_SEED_PATH, 600, 8);
+	fixture_expect_file(p->mirror.f, FES_SEED_PATH, 600, 8);
 	expect_bytes("/loader/loader.conf", "timeout 3\n", 10);
 	finish();
 	expect_both();
@@ -318,7 +261,7 @@ START_TEST(test_a_new_one_comes_first_or_last_where_the_directory_stays)
 	prepare_with(both, COUNT(both));
 	ck_assert_int_eq(fes_transaction_commit_payload(transaction), 1);
 	expect_bytes(FES_ORIGIN_PATH, origin, sizeof origin);
-	ck_assert(!fixture_has(mirror.f, FES_SEED_PATH));
+	ck_assert(!fixture_has(p->mirror.f, FES_SEED_PATH));
 	finish();
 	expect_both();
 }
@@ -328,8 +271,8 @@ END_TEST
 
 static void expect_none(void)
 {
-	ck_assert(!fixture_has(mirror.f, FES_ORIGIN_PATH));
-	ck_assert(!fixture_has(mirror.f, FES_SEED_PATH));
+	ck_assert(!fixture_has(p->mirror.f, FES_ORIGIN_PATH));
+	ck_assert(!fixture_has(p->mirror.f, FES_SEED_PATH));
 }
 
 START_TEST(test_no_directory_is_made_for_them)
@@ -353,7 +296,7 @@ START_TEST(test_no_directory_stays_for_them)
 	MAKE(files, common);
 	apply(both, COUNT(both));
 	expect_none();
-	ck_assert(!fixture_has(mirror.f, "/loader"));
+	ck_assert(!fixture_has(p->mirror.f, "/loader"));
 }
 END_TEST
 
@@ -364,9 +307,9 @@ START_TEST(test_what_it_was_made_equal_to_keeps_no_directory)
 	};
 
 	MAKE(files, with_old);
-	fixture_do(mirror.f, "mdel -i x.img ::/loader/random-seed");
+	fixture_do(p->mirror.f, "mdel -i x.img ::/loader/random-seed");
 	apply(NULL, 0);
-	ck_assert(!fixture_has(mirror.f, "/loader"));
+	ck_assert(!fixture_has(p->mirror.f, "/loader"));
 }
 END_TEST
 
@@ -384,7 +327,7 @@ END_TEST
 
 START_TEST(test_an_excluded_directory_gets_none)
 {
-	ck_assert_int_eq(fes_managed_exclude(&managed, "/loader"), 0);
+	ck_assert_int_eq(fes_managed_exclude(&p->managed, "/loader"), 0);
 	MAKE(changed, common);
 	apply(both, COUNT(both));
 	expect_none();
@@ -394,7 +337,7 @@ END_TEST
 START_TEST(test_a_directory_in_the_place_of_one_is_left_alone)
 {
 	MAKE(changed, common);
-	fixture_do(mirror.f, "mmd -i x.img ::/loader/random-seed && "
+	fixture_do(p->mirror.f, "mmd -i x.img ::/loader/random-seed && "
 		"printf x | mcopy -i x.img - ::/loader/random-seed/x");
 	apply(both, COUNT(both));
 	expect_bytes(FES_ORIGIN_PATH, origin, sizeof origin);
@@ -402,22 +345,10 @@ START_TEST(test_a_directory_in_the_place_of_one_is_left_alone)
 }
 END_TEST
 
-/* Fill the mirror but for @left clusters. */
-static void fill_but(uint32_t left)
-{
-	struct fat_info info;
-
-	fixture_open(mirror.f);
-	fat_get_info(mirror.f->vol, &info);
-	fixture_close(mirror.f);
-	fixture_do(mirror.f, "head -c %u /dev/zero | mcopy -i x.img - ::/fill",
-		(info.free_clusters - left) * info.cluster_size);
-}
-
 START_TEST(test_too_little_room_for_them_alone_leaves_them_out)
 {
 	MAKE(common, common);
-	fill_but(3); /* the origin would need three */
+	fixture_fill_but(p->mirror.f, 3); /* the origin would need three */
 	prepare_with(both, COUNT(both));
 	ck_assert(fes_transaction_leaves_out(transaction));
 	finish();
@@ -428,7 +359,7 @@ END_TEST
 START_TEST(test_enough_room_does_not_leave_them_out)
 {
 	MAKE(common, common);
-	fill_but(4);
+	fixture_fill_but(p->mirror.f, 4);
 	prepare_with(both, COUNT(both));
 	ck_assert(!fes_transaction_leaves_out(transaction));
 	finish();
@@ -439,28 +370,28 @@ END_TEST
 START_TEST(test_an_old_one_that_would_not_be_true_goes_instead)
 {
 	MAKE(changed, with_old);
-	fill_but(11); /* a.efi has seven, loader.conf one; three directories */
+	fixture_fill_but(p->mirror.f, 11); /* a.efi has seven, loader.conf one; three directories */
 	prepare_with(both, COUNT(both));
 	ck_assert(fes_transaction_leaves_out(transaction));
 	ck_assert_int_eq(fes_transaction_commit_payload(transaction), 1);
-	ck_assert(!fixture_has(mirror.f, FES_ORIGIN_PATH));
+	ck_assert(!fixture_has(p->mirror.f, FES_ORIGIN_PATH));
 	finish();
-	ck_assert(!fixture_has(mirror.f, FES_ORIGIN_PATH));
-	fixture_expect_file(mirror.f, FES_SEED_PATH, 600, 8);
+	ck_assert(!fixture_has(p->mirror.f, FES_ORIGIN_PATH));
+	fixture_expect_file(p->mirror.f, FES_SEED_PATH, 600, 8);
 	expect_bytes("/loader/loader.conf", "timeout 5\n", 10);
 	drop_plan();
-	fixture_judge(mirror.f);
+	fixture_judge(p->mirror.f);
 }
 END_TEST
 
 START_TEST(test_too_little_room_for_what_is_copied_is_still_told)
 {
 	MAKE(changed, common);
-	fill_but(5);
+	fixture_fill_but(p->mirror.f, 5);
 	ck_assert_int_eq(lay_out(both, COUNT(both)), -ENOSPC);
-	ck_assert_ptr_eq(strstr(messages, "mirror: "), messages);
-	ck_assert_ptr_nonnull(strstr(messages, "too small: 3072 bytes missing"));
-	ck_assert_ptr_null(strstr(messages + 1, "mirror: "));
+	ck_assert_ptr_eq(strstr(p->messages.text, "mirror: "), p->messages.text);
+	ck_assert_ptr_nonnull(strstr(p->messages.text, "too small: 3072 bytes missing"));
+	ck_assert_ptr_null(strstr(p->messages.text + 1, "mirror: "));
 }
 END_TEST
 
@@ -473,16 +404,16 @@ START_TEST(test_a_name_that_is_taken_leaves_them_out)
 	uint8_t *at;
 
 	MAKE(changed, common);
-	fixture_do(mirror.f, "printf x | mcopy -i x.img - ::/loader/.#esp-sync.was");
-	entry = fixture_find(mirror.f, "/loader/.#esp-sync.was");
+	fixture_do(p->mirror.f, "printf x | mcopy -i x.img - ::/loader/.#esp-sync.was");
+	entry = fixture_find(p->mirror.f, "/loader/.#esp-sync.was");
 	memcpy(old, entry.slots, (size_t)entry.n_slots * FAT_SLOT_LEN);
 	memcpy(set, old, sizeof set);
 	fat_slots_set_short_name(set, entry.n_slots, (const uint8_t *)"ESP-SYNCWAS");
 	n = entry.n_slots * FAT_SLOT_LEN;
-	at = memmem(mirror.f->bytes, mirror.f->size, old, n);
+	at = memmem(p->mirror.f->bytes, p->mirror.f->size, old, n);
 	ck_assert_ptr_nonnull(at);
 	memcpy(at, set, n);
-	fixture_close(mirror.f);
+	fixture_close(p->mirror.f);
 	prepare_with(both, COUNT(both));
 	ck_assert(fes_transaction_leaves_out(transaction));
 	finish();

@@ -13,201 +13,101 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lib/internal.h"
-#include "tests/fixture.h"
-#include "tests/testdev.h"
+#include "tests/planning.h"
 
 enum {
 	FAT12 = 0,
 	FAT16 = 1,
-	FAT32 = 2
+	FAT32 = 2,
+	TEXT_LEN = 4096, /* of a plan */
 };
-
-struct side {
-	struct fixture *f;
-	struct trace trace; /* of reads */
-	struct blkdev *traced;
-	struct fes_volume *volume;
-	struct fes_tree *tree;
-};
-
-struct test {
-	struct fes_context *context;
-	struct fes_managed managed;
-	struct side primary, mirror;
-	struct fes_digester *digester;
-	struct fes_comparison *comparison;
-	struct fes_plan *plan;
-	bool quick, keep_images;
-	char log[4096];
-	char text[4096];
-};
-
-static void take_log(void *userdata, enum fes_log_level level, const char *message)
-{
-	struct test *t = userdata;
-	size_t len = strlen(t->log);
-
-	(void)level;
-	(void)snprintf(t->log + len, sizeof t->log - len, "%s\n", message);
-}
-
-static struct test *test_with(struct fixture *primary, struct fixture *mirror)
-{
-	struct test *t = calloc(1, sizeof *t);
-
-	ck_assert_ptr_nonnull(t);
-	t->primary.f = primary;
-	t->mirror.f = mirror;
-	ck_assert_int_eq(fes_new(&t->context), 0);
-	fes_set_log(t->context, take_log, t);
-	ck_assert_int_eq(fes_managed_init(&t->managed), 0);
-	return t;
-}
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
 /* Volumes of FAT16 and FAT12 with these files. */
-#define NEW_TEST(primary, mirror)                              \
-	test_with(fixture_new(FAT16, primary, COUNT(primary)), \
+#define NEW_TEST(primary, mirror)                                 \
+	planning_new(fixture_new(FAT16, primary, COUNT(primary)), \
 		fixture_new(FAT12, mirror, COUNT(mirror)))
-
-static void close_side(struct side *side)
-{
-	fes_tree_free(side->tree);
-	fes_volume_close(side->volume);
-	blkdev_close(side->traced);
-	trace_done(&side->trace);
-	side->tree = NULL;
-	side->volume = NULL;
-	side->traced = NULL;
-}
-
-static void drop_plan(struct test *t)
-{
-	fes_plan_free(t->plan);
-	fes_comparison_free(t->comparison);
-	fes_digester_stop(t->digester);
-	t->plan = NULL;
-	t->comparison = NULL;
-	t->digester = NULL;
-	close_side(&t->primary);
-	close_side(&t->mirror);
-}
-
-static void free_test(struct test *t)
-{
-	drop_plan(t);
-	fixture_free(t->primary.f);
-	fixture_free(t->mirror.f);
-	fes_managed_done(&t->managed);
-	fes_free(t->context);
-	free(t);
-}
-
-static void open_side(struct test *t, struct side *side, const char *name)
-{
-	struct fat_check_result result;
-	struct blkdev *dev;
-
-	ck_assert_int_eq(memdev_wrap(side->f->bytes, side->f->size, 512, &side->traced), 0);
-	ck_assert_int_eq(tracedev_new(side->traced, &side->trace, &dev), 0);
-	ck_assert_int_eq(fes_volume_adopt(t->context, dev, name, &side->volume, NULL), 0);
-	ck_assert_int_eq(fes_volume_require_sound(side->volume, &result), 0);
-	ck_assert_int_eq(fes_tree_read(side->volume, &t->managed, &side->tree), 0);
-}
-
-static int make_plan(struct test *t)
-{
-	drop_plan(t);
-	open_side(t, &t->primary, "primary");
-	open_side(t, &t->mirror, "mirror");
-	t->primary.trace.ops = t->mirror.trace.ops = TESTDEV_READ;
-	ck_assert_int_eq(fes_digester_start(t->primary.tree, &t->digester), 0);
-	ck_assert_int_eq(
-		fes_compare(t->primary.tree, t->mirror.tree, t->digester, t->quick, &t->comparison),
-		0);
-	return fes_plan_make(t->comparison, t->keep_images, &t->plan);
-}
 
 /* ---- as text ---- */
 
-static void print(struct test *t, const char *a, const char *b, const char *c, const char *d)
+static void print(char *text, const char *a, const char *b, const char *c, const char *d)
 {
-	size_t len = strlen(t->text);
+	size_t len = strlen(text);
 
-	(void)snprintf(t->text + len, sizeof t->text - len, "%s%s%s%s\n", a, b, c, d);
+	(void)snprintf(text + len, TEXT_LEN - len, "%s%s%s%s\n", a, b, c, d);
 }
 
-static void print_site(struct test *t, const struct fes_site *site)
+static void print_site(char *text, const struct fes_site *site)
 {
 	static const char *const phases[] = {"payload: ", "loader: ", "removal: "};
 	static const char *const kinds[] = {
 		"rebuild ", "replace ", "touch ", "rename ", "tidy ", "add ", "remove "};
 	const struct fes_node *node = site->p ? site->p : site->m;
 
-	print(t, phases[site->phase], kinds[site->kind], node->path,
+	print(text, phases[site->phase], kinds[site->kind], node->path,
 		site->retains ? ", retaining" : "");
 }
 
-static void print_change(struct test *t, const struct fes_change *change)
+static void print_change(char *text, const struct fes_change *change)
 {
 	static const char *const kinds[] = {
 		NULL, "new ", "contents ", "removed ", "renamed ", "touched ", "tidied "};
 
-	print(t, kinds[change->kind], change->path, change->old_path ? " from " : "",
+	print(text, kinds[change->kind], change->path, change->old_path ? " from " : "",
 		change->old_path ? change->old_path : "");
 }
 
-static const char *plan_text(struct test *t)
+static void print_plan(char text[TEXT_LEN], const struct fes_plan *plan)
 {
-	t->text[0] = '\0';
-	for (size_t i = 0; i < t->plan->n_sites; i++)
-		print_site(t, &t->plan->sites[i]);
-	for (size_t i = 0; i < t->plan->n_changes; i++)
-		print_change(t, &t->plan->changes[i]);
-	return t->text;
+	text[0] = '\0';
+	for (size_t i = 0; i < plan->n_sites; i++)
+		print_site(text, &plan->sites[i]);
+	for (size_t i = 0; i < plan->n_changes; i++)
+		print_change(text, &plan->changes[i]);
 }
 
-static void expect_plan(struct test *t, const char *text)
+static void expect_plan(struct planning *t, const char *text)
 {
-	int r = make_plan(t);
+	int r = planning_make(t);
+	char found[TEXT_LEN];
 
-	ck_assert_msg(r == 0, "%d: %s", r, t->log);
-	ck_assert_str_eq(plan_text(t), text);
+	ck_assert_msg(r == 0, "%d: %s", r, t->messages.text);
+	print_plan(found, t->plan);
+	ck_assert_str_eq(found, text);
 }
 
 /* Carry it out; another plan is empty then, and the mirror in best order. */
-static void settle(struct test *t)
+static void settle(struct planning *t)
 {
 	struct fes_apply apply = {.plan = t->plan, .digester = t->digester};
 	struct fes_transaction *transaction;
 	int r = fes_transaction_new(&apply, NULL, &transaction);
 
-	ck_assert_msg(r == 0, "%d: %s", r, t->log);
+	ck_assert_msg(r == 0, "%d: %s", r, t->messages.text);
 	r = fes_transaction_prepare(transaction);
 	if (r == 0)
 		r = fes_transaction_finish(transaction);
 	fes_transaction_free(transaction);
-	ck_assert_msg(r == 0, "%d: %s", r, t->log);
+	ck_assert_msg(r == 0, "%d: %s", r, t->messages.text);
 	expect_plan(t, "");
-	drop_plan(t);
+	planning_drop(t);
 	fixture_judge(t->mirror.f);
-	ck_assert_str_eq(t->log, "");
+	ck_assert_str_eq(t->messages.text, "");
 }
 
-static void expect_and_settle(struct test *t, const char *text)
+static void expect_and_settle(struct planning *t, const char *text)
 {
 	expect_plan(t, text);
 	settle(t);
 }
 
-static void manage(struct test *t, const char *path)
+static void manage(struct planning *t, const char *path)
 {
 	ck_assert_int_eq(fes_managed_add(&t->managed, path), 0);
 }
 
-static void exclude(struct test *t, const char *path)
+static void exclude(struct planning *t, const char *path)
 {
 	ck_assert_int_eq(fes_managed_exclude(&t->managed, path), 0);
 }
@@ -226,9 +126,9 @@ static const struct fixture_file common[] = {
 };
 
 /* Two volumes with the same files, to be changed with mtools. */
-static struct test *new_common(void)
+static struct planning *new_common(void)
 {
-	return test_with(fixture_new(FAT16, common, COUNT(common)),
+	return planning_new(fixture_new(FAT16, common, COUNT(common)),
 		fixture_new(FAT12, common, COUNT(common)));
 }
 
@@ -236,11 +136,11 @@ START_TEST(test_equal_volumes_need_nothing)
 {
 	static const int types[][2] = {
 		{FAT12, FAT12}, {FAT12, FAT16}, {FAT16, FAT32}, {FAT32, FAT12}};
-	struct test *t = test_with(fixture_new(types[_i][0], common, COUNT(common)),
+	struct planning *t = planning_new(fixture_new(types[_i][0], common, COUNT(common)),
 		fixture_new(types[_i][1], common, COUNT(common)));
 
 	expect_plan(t, "");
-	free_test(t);
+	planning_free(t);
 }
 END_TEST
 
@@ -259,17 +159,17 @@ START_TEST(test_what_is_not_managed_does_not_matter)
 		{.path = "/loader/random-seed", .size = 32, .seed = 5},
 		{.path = "/EFI/Microsoft/Boot/BCD", .size = 900, .seed = 6},
 	};
-	struct test *t = NEW_TEST(primary, mirror);
+	struct planning *t = NEW_TEST(primary, mirror);
 
 	expect_plan(t, "");
-	free_test(t);
+	planning_free(t);
 }
 END_TEST
 
 /* mtools writes kernel.efi as a short name with flags; Linux adds a long name. */
 START_TEST(test_slots_that_mean_the_same_are_equal)
 {
-	struct test *t = new_common();
+	struct planning *t = new_common();
 	struct fat_entry entry = fixture_find(t->mirror.f, "/EFI/Linux/b.efi");
 	struct fat_entry dir = fixture_find(t->mirror.f, "/EFI/Linux");
 	uint8_t *slots;
@@ -283,7 +183,7 @@ START_TEST(test_slots_that_mean_the_same_are_equal)
 	fixture_judge(t->mirror.f);
 	ck_assert_uint_eq(fixture_find(t->mirror.f, "/EFI/Linux/b.efi").n_slots, 2);
 	expect_plan(t, "");
-	free_test(t);
+	planning_free(t);
 }
 END_TEST
 
@@ -291,7 +191,7 @@ END_TEST
 
 START_TEST(test_the_lowest_directory_with_all_changes_is_rebuilt)
 {
-	struct test *t = new_common();
+	struct planning *t = new_common();
 
 	fixture_do(t->primary.f, "echo other >x; mcopy -o -i x.img x ::/EFI/Linux/sub/deep/c.efi");
 	expect_and_settle(t, "payload: rebuild /EFI/Linux/sub/deep\n"
@@ -308,13 +208,13 @@ START_TEST(test_the_lowest_directory_with_all_changes_is_rebuilt)
 			     "new /EFI/Linux/sub/new.efi\n");
 	fixture_expect_file(t->mirror.f, "/EFI/Linux/a.efi", 3000, 1);
 	fixture_expect_file(t->mirror.f, "/EFI/Linux/sub/deep/d.efi", 700, 4);
-	free_test(t);
+	planning_free(t);
 }
 END_TEST
 
 START_TEST(test_changes_in_two_managed_directories_are_two_commits)
 {
-	struct test *t = new_common();
+	struct planning *t = new_common();
 
 	fixture_do(t->primary.f, "mdel -i x.img ::/EFI/Linux/b.efi; echo timeout 5 >x; "
 				 "mcopy -o -i x.img x ::/loader/loader.conf; "
@@ -325,14 +225,15 @@ START_TEST(test_changes_in_two_managed_directories_are_two_commits)
 			     "removed /EFI/Linux/b.efi\n"
 			     "contents /EFI/systemd/systemd-bootx64.efi\n"
 			     "contents /loader/loader.conf\n");
-	free_test(t);
+	planning_free(t);
 }
 END_TEST
 
 START_TEST(test_an_empty_mirror_gets_everything)
 {
-	struct test *t =
-		test_with(fixture_new(FAT16, common, COUNT(common)), fixture_new(FAT12, NULL, 0));
+	struct planning *t =
+		planning_new(fixture_new(FAT16, common, COUNT(common)),
+			fixture_new(FAT12, NULL, 0));
 
 	expect_and_settle(t, "payload: add /EFI\n"
 			     "loader: add /loader\n"
@@ -352,7 +253,7 @@ START_TEST(test_an_empty_mirror_gets_everything)
 			     "new /loader/entries/a.conf\n"
 			     "new /loader/loader.conf\n");
 	fixture_expect_file(t->mirror.f, "/EFI/Linux/sub/deep/c.efi", 600, 3);
-	free_test(t);
+	planning_free(t);
 }
 END_TEST
 
@@ -365,8 +266,9 @@ START_TEST(test_a_new_parent_brings_only_what_is_managed)
 		{.path = "/loader/random-seed", .size = 32, .seed = 3},
 		{.path = "/loader/loader.conf", .text = "timeout 3"},
 	};
-	struct test *t =
-		test_with(fixture_new(FAT16, primary, COUNT(primary)), fixture_new(FAT12, NULL, 0));
+	struct planning *t =
+		planning_new(fixture_new(FAT16, primary, COUNT(primary)),
+			fixture_new(FAT12, NULL, 0));
 
 	expect_and_settle(t, "payload: add /EFI\n"
 			     "loader: add /loader\n"
@@ -377,24 +279,24 @@ START_TEST(test_a_new_parent_brings_only_what_is_managed)
 			     "new /loader/loader.conf\n");
 	ck_assert(!fixture_has(t->mirror.f, "/EFI/BOOT"));
 	ck_assert(!fixture_has(t->mirror.f, "/loader/random-seed"));
-	free_test(t);
+	planning_free(t);
 }
 END_TEST
 
 START_TEST(test_a_label_like_a_directory_is_in_nobodys_way)
 {
-	struct test *t = test_with(fixture_new(FAT16, common, COUNT(common)),
+	struct planning *t = planning_new(fixture_new(FAT16, common, COUNT(common)),
 		fixture_new_mkfs("-F 12 -s 1 -n LOADER x.img 1024", NULL, 0));
 
-	ck_assert_int_eq(make_plan(t), 0);
+	ck_assert_int_eq(planning_make(t), 0);
 	settle(t);
-	free_test(t);
+	planning_free(t);
 }
 END_TEST
 
 START_TEST(test_a_managed_directory_that_is_gone_is_removed)
 {
-	struct test *t = new_common();
+	struct planning *t = new_common();
 
 	fixture_do(t->primary.f, "mdeltree -i x.img ::/EFI/systemd");
 	expect_and_settle(t, "payload: remove /EFI/systemd\n"
@@ -416,7 +318,7 @@ START_TEST(test_a_managed_directory_that_is_gone_is_removed)
 			     "removed /loader/entries\n"
 			     "removed /loader/entries/a.conf\n"
 			     "removed /loader/loader.conf\n");
-	free_test(t);
+	planning_free(t);
 }
 END_TEST
 
@@ -432,14 +334,14 @@ START_TEST(test_private_files_stay_when_their_directory_is_rebuilt)
 		{.path = "/loader/random-seed", .size = 40, .seed = 2},
 		{.path = "/loader/loader.conf", .text = "timeout 5"},
 	};
-	struct test *t = NEW_TEST(primary, mirror);
+	struct planning *t = NEW_TEST(primary, mirror);
 	uint32_t seed = fixture_find(t->mirror.f, "/loader/random-seed").first_cluster;
 
 	expect_and_settle(t, "loader: rebuild /loader\n"
 			     "contents /loader/loader.conf\n");
 	fixture_expect_file(t->mirror.f, "/loader/random-seed", 40, 2);
 	ck_assert_uint_eq(fixture_find(t->mirror.f, "/loader/random-seed").first_cluster, seed);
-	free_test(t);
+	planning_free(t);
 }
 END_TEST
 
@@ -459,7 +361,7 @@ START_TEST(test_a_directory_with_a_foreign_directory_is_edited_in_place)
 		{.path = "/loader/old.conf", .text = "old"},
 		{.path = "/loader/gone/x", .text = "x"},
 	};
-	struct test *t = NEW_TEST(primary, mirror);
+	struct planning *t = NEW_TEST(primary, mirror);
 	uint32_t cluster = fixture_find(t->mirror.f, "/loader").first_cluster;
 
 	expect_and_settle(t, "loader: rebuild /loader/entries\n"
@@ -478,7 +380,7 @@ START_TEST(test_a_directory_with_a_foreign_directory_is_edited_in_place)
 			     "removed /loader/old.conf\n");
 	ck_assert_uint_eq(fixture_find(t->mirror.f, "/loader").first_cluster, cluster);
 	fixture_expect_file(t->mirror.f, "/loader/swtpm/state", 600, 2);
-	free_test(t);
+	planning_free(t);
 }
 END_TEST
 
@@ -497,7 +399,7 @@ START_TEST(test_what_is_foreign_stays_in_a_directory_that_goes)
 		{.path = "/loader/random-seed", .size = 32, .seed = 6},
 		{.path = "/loader/loader.conf", .text = "timeout 3"},
 	};
-	struct test *t = NEW_TEST(primary, mirror);
+	struct planning *t = NEW_TEST(primary, mirror);
 
 	exclude(t, "/EFI/Linux/directory");
 	exclude(t, "/EFI/Linux/sub/mine.efi");
@@ -510,7 +412,7 @@ START_TEST(test_what_is_foreign_stays_in_a_directory_that_goes)
 	fixture_expect_file(t->mirror.f, "/EFI/Linux/directory/x.efi", 600, 2);
 	fixture_expect_file(t->mirror.f, "/EFI/Linux/sub/mine.efi", 800, 4);
 	fixture_expect_file(t->mirror.f, "/loader/random-seed", 32, 6);
-	free_test(t);
+	planning_free(t);
 }
 END_TEST
 
@@ -523,14 +425,14 @@ START_TEST(test_a_foreign_file_below_a_lost_subdirectory_stays)
 		{.path = "/EFI/Linux/a.efi", .size = 600, .seed = 2},
 		{.path = "/EFI/Linux/sub/deep/mine.efi", .size = 800, .seed = 4},
 	};
-	struct test *t = NEW_TEST(primary, mirror);
+	struct planning *t = NEW_TEST(primary, mirror);
 
 	exclude(t, "/EFI/Linux/sub/deep/mine.efi");
-	ck_assert_int_eq(make_plan(t), 0);
+	ck_assert_int_eq(planning_make(t), 0);
 	settle(t);
 	fixture_expect_file(t->mirror.f, "/EFI/Linux/a.efi", 600, 1);
 	fixture_expect_file(t->mirror.f, "/EFI/Linux/sub/deep/mine.efi", 800, 4);
-	free_test(t);
+	planning_free(t);
 }
 END_TEST
 
@@ -542,12 +444,12 @@ START_TEST(test_a_directory_with_foreign_files_does_not_become_a_file)
 	static const struct fixture_file mirror[] = {
 		{.path = "/EFI/Linux/x/mine.efi", .size = 600, .seed = 2},
 	};
-	struct test *t = NEW_TEST(primary, mirror);
+	struct planning *t = NEW_TEST(primary, mirror);
 
 	exclude(t, "/EFI/Linux/x/mine.efi");
-	ck_assert_int_eq(make_plan(t), -EEXIST);
-	ck_assert_ptr_nonnull(strstr(t->log, "mirror: /EFI/Linux/x: "));
-	free_test(t);
+	ck_assert_int_eq(planning_make(t), -EEXIST);
+	ck_assert_ptr_nonnull(strstr(t->messages.text, "mirror: /EFI/Linux/x: "));
+	planning_free(t);
 }
 END_TEST
 
@@ -563,7 +465,7 @@ START_TEST(test_a_managed_file_among_foreign_ones_is_handled_alone)
 		{.path = "/vendor/gone.bin", .size = 600, .seed = 5},
 		{.path = "/vendor/changed.bin", .size = 900, .seed = 6},
 	};
-	struct test *t = NEW_TEST(primary, mirror);
+	struct planning *t = NEW_TEST(primary, mirror);
 
 	manage(t, "/vendor/changed.bin");
 	manage(t, "/vendor/new.bin");
@@ -576,7 +478,7 @@ START_TEST(test_a_managed_file_among_foreign_ones_is_handled_alone)
 			     "new /vendor/new.bin\n");
 	fixture_expect_file(t->mirror.f, "/vendor/foreign.bin", 10, 4);
 	fixture_expect_file(t->mirror.f, "/vendor/changed.bin", 900, 1);
-	free_test(t);
+	planning_free(t);
 }
 END_TEST
 
@@ -592,7 +494,7 @@ START_TEST(test_a_whole_tree_can_be_managed_but_for_a_part)
 		{.path = "/EFI/Microsoft/Boot/BCD", .size = 900, .seed = 5},
 		{.path = "/EFI/old/x", .size = 900, .seed = 6},
 	};
-	struct test *t = NEW_TEST(primary, mirror);
+	struct planning *t = NEW_TEST(primary, mirror);
 
 	manage(t, "/EFI");
 	exclude(t, "/EFI/Microsoft");
@@ -605,7 +507,7 @@ START_TEST(test_a_whole_tree_can_be_managed_but_for_a_part)
 			     "removed /EFI/old\n"
 			     "removed /EFI/old/x\n");
 	fixture_expect_file(t->mirror.f, "/EFI/Microsoft/Boot/BCD", 900, 5);
-	free_test(t);
+	planning_free(t);
 }
 END_TEST
 
@@ -615,7 +517,7 @@ START_TEST(test_empty_directories_come_and_go)
 		{.path = "/EFI/Linux/new/"}, {.path = "/loader/entries/"}};
 	static const struct fixture_file mirror[] = {
 		{.path = "/EFI/Linux/old/"}, {.path = "/EFI/systemd/"}};
-	struct test *t = NEW_TEST(primary, mirror);
+	struct planning *t = NEW_TEST(primary, mirror);
 
 	expect_and_settle(t, "payload: rebuild /EFI/Linux\n"
 			     "payload: remove /EFI/systemd\n"
@@ -625,7 +527,7 @@ START_TEST(test_empty_directories_come_and_go)
 			     "removed /EFI/systemd\n"
 			     "new /loader\n"
 			     "new /loader/entries\n");
-	free_test(t);
+	planning_free(t);
 }
 END_TEST
 
@@ -636,7 +538,7 @@ START_TEST(test_foreign_files_keep_their_short_names)
 		{.path = "/EFI/Linux/a new kernel.efi", .size = 900, .seed = 1}};
 	static const struct fixture_file mirror[] = {
 		{.path = "/EFI/Linux/a new kettle.efi", .size = 800, .seed = 2}};
-	struct test *t = NEW_TEST(primary, mirror);
+	struct planning *t = NEW_TEST(primary, mirror);
 
 	exclude(t, "/EFI/Linux/a new kettle.efi");
 	expect_and_settle(t, "payload: rebuild /EFI/Linux\n"
@@ -644,21 +546,21 @@ START_TEST(test_foreign_files_keep_their_short_names)
 	ck_assert_str_eq(
 		fixture_find(t->mirror.f, "/EFI/Linux/ANEWKE~1.EFI").name, "a new kettle.efi");
 	fixture_expect_file(t->mirror.f, "/EFI/Linux/a new kernel.efi", 900, 1);
-	free_test(t);
+	planning_free(t);
 }
 END_TEST
 
 /* ---- renames ---- */
 
 /* Clusters stay where they are. */
-static void expect_kept(struct test *t, const char *path, uint32_t cluster)
+static void expect_kept(struct planning *t, const char *path, uint32_t cluster)
 {
 	ck_assert_uint_eq(fixture_find(t->mirror.f, path).first_cluster, cluster);
 }
 
 START_TEST(test_a_renamed_file_keeps_its_clusters)
 {
-	struct test *t = new_common();
+	struct planning *t = new_common();
 	uint32_t a = fixture_find(t->mirror.f, "/EFI/Linux/a.efi").first_cluster;
 
 	fixture_do(t->primary.f, "mren -i x.img ::/EFI/Linux/a.efi 'a+3-1.efi'");
@@ -666,27 +568,27 @@ START_TEST(test_a_renamed_file_keeps_its_clusters)
 			     "renamed /EFI/Linux/a+3-1.efi from /EFI/Linux/a.efi\n");
 	expect_kept(t, "/EFI/Linux/a+3-1.efi", a);
 	fixture_expect_file(t->mirror.f, "/EFI/Linux/a+3-1.efi", 3000, 1);
-	free_test(t);
+	planning_free(t);
 }
 END_TEST
 
 START_TEST(test_a_file_may_move_within_one_commit)
 {
-	struct test *t = new_common();
+	struct planning *t = new_common();
 	uint32_t a = fixture_find(t->mirror.f, "/EFI/Linux/a.efi").first_cluster;
 
 	fixture_do(t->primary.f, "mmove -i x.img ::/EFI/Linux/a.efi ::/EFI/Linux/sub/deep/");
 	expect_and_settle(t, "payload: rebuild /EFI/Linux\n"
 			     "renamed /EFI/Linux/sub/deep/a.efi from /EFI/Linux/a.efi\n");
 	expect_kept(t, "/EFI/Linux/sub/deep/a.efi", a);
-	free_test(t);
+	planning_free(t);
 }
 END_TEST
 
 /* Between the two commits it would be in both, or in none. */
 START_TEST(test_a_file_does_not_move_between_two_commits)
 {
-	struct test *t = new_common();
+	struct planning *t = new_common();
 
 	fixture_do(t->primary.f, "mmove -i x.img ::/EFI/Linux/b.efi ::/EFI/systemd/");
 	expect_and_settle(t, "payload: rebuild /EFI/Linux\n"
@@ -694,22 +596,24 @@ START_TEST(test_a_file_does_not_move_between_two_commits)
 			     "removed /EFI/Linux/b.efi\n"
 			     "new /EFI/systemd/b.efi\n");
 	fixture_expect_file(t->mirror.f, "/EFI/systemd/b.efi", 1500, 2);
-	free_test(t);
+	planning_free(t);
 }
 END_TEST
 
 START_TEST(test_a_renamed_directory_keeps_the_clusters_of_its_files)
 {
-	struct test *t = new_common();
+	struct planning *t = new_common();
 	uint32_t c = fixture_find(t->mirror.f, "/EFI/Linux/sub/deep/c.efi").first_cluster;
+	char text[TEXT_LEN];
 
 	fixture_do(t->primary.f, "mren -i x.img ::/EFI/Linux/sub other");
-	ck_assert_int_eq(make_plan(t), 0);
-	ck_assert_ptr_nonnull(strstr(plan_text(t),
+	ck_assert_int_eq(planning_make(t), 0);
+	print_plan(text, t->plan);
+	ck_assert_ptr_nonnull(strstr(text,
 		"renamed /EFI/Linux/other/deep/c.efi from /EFI/Linux/sub/deep/c.efi\n"));
 	settle(t);
 	expect_kept(t, "/EFI/Linux/other/deep/c.efi", c);
-	free_test(t);
+	planning_free(t);
 }
 END_TEST
 
@@ -724,14 +628,14 @@ START_TEST(test_one_chain_is_lent_once)
 		{.path = "/EFI/Linux/old.efi", .size = 900, .seed = 1},
 		{.path = "/EFI/Linux/kept.efi", .size = 900, .seed = 1},
 	};
-	struct test *t = NEW_TEST(primary, mirror);
+	struct planning *t = NEW_TEST(primary, mirror);
 
 	expect_and_settle(t, "payload: rebuild /EFI/Linux\n"
 			     "renamed /EFI/Linux/new1.efi from /EFI/Linux/old.efi\n"
 			     "new /EFI/Linux/new2.efi\n");
 	fixture_expect_file(t->mirror.f, "/EFI/Linux/new1.efi", 900, 1);
 	fixture_expect_file(t->mirror.f, "/EFI/Linux/new2.efi", 900, 1);
-	free_test(t);
+	planning_free(t);
 }
 END_TEST
 
@@ -744,12 +648,12 @@ START_TEST(test_of_two_equal_files_one_is_renamed_and_one_removed)
 		{.path = "/EFI/Linux/old2.efi", .size = 900, .seed = 1},
 		{.path = "/EFI/Linux/old1.efi", .size = 900, .seed = 1},
 	};
-	struct test *t = NEW_TEST(primary, mirror);
+	struct planning *t = NEW_TEST(primary, mirror);
 
 	expect_and_settle(t, "payload: rebuild /EFI/Linux\n"
 			     "renamed /EFI/Linux/new.efi from /EFI/Linux/old1.efi\n"
 			     "removed /EFI/Linux/old2.efi\n");
-	free_test(t);
+	planning_free(t);
 }
 END_TEST
 
@@ -764,7 +668,7 @@ START_TEST(test_swapped_names_write_no_data)
 		{.path = "/EFI/Linux/a.efi", .size = 900, .seed = 1},
 		{.path = "/EFI/Linux/b.efi", .size = 900, .seed = 2},
 	};
-	struct test *t;
+	struct planning *t;
 	uint32_t a, b;
 
 	if (_i == 1)
@@ -777,7 +681,7 @@ START_TEST(test_swapped_names_write_no_data)
 			     "renamed /EFI/Linux/b.efi from /EFI/Linux/a.efi\n");
 	expect_kept(t, "/EFI/Linux/a.efi", b);
 	expect_kept(t, "/EFI/Linux/b.efi", a);
-	free_test(t);
+	planning_free(t);
 }
 END_TEST
 
@@ -792,14 +696,14 @@ START_TEST(test_a_rotated_file_keeps_its_clusters)
 		{.path = "/EFI/Linux/linux.efi", .size = 900, .seed = 1},
 		{.path = "/EFI/Linux/linux-old.efi", .size = 700, .seed = 3},
 	};
-	struct test *t = NEW_TEST(primary, mirror);
+	struct planning *t = NEW_TEST(primary, mirror);
 	uint32_t cluster = fixture_find(t->mirror.f, "/EFI/Linux/linux.efi").first_cluster;
 
 	expect_and_settle(t, "payload: rebuild /EFI/Linux\n"
 			     "renamed /EFI/Linux/linux-old.efi from /EFI/Linux/linux.efi\n"
 			     "contents /EFI/Linux/linux.efi\n");
 	expect_kept(t, "/EFI/Linux/linux-old.efi", cluster);
-	free_test(t);
+	planning_free(t);
 }
 END_TEST
 
@@ -807,12 +711,12 @@ START_TEST(test_empty_files_are_not_renamed)
 {
 	static const struct fixture_file primary[] = {{.path = "/EFI/Linux/new"}};
 	static const struct fixture_file mirror[] = {{.path = "/EFI/Linux/old"}};
-	struct test *t = NEW_TEST(primary, mirror);
+	struct planning *t = NEW_TEST(primary, mirror);
 
 	expect_and_settle(t, "payload: rebuild /EFI/Linux\n"
 			     "new /EFI/Linux/new\n"
 			     "removed /EFI/Linux/old\n");
-	free_test(t);
+	planning_free(t);
 }
 END_TEST
 
@@ -822,14 +726,14 @@ START_TEST(test_another_case_is_another_name)
 		{.path = "/EFI/Linux/A.EFI", .size = 900, .seed = 1}};
 	static const struct fixture_file mirror[] = {
 		{.path = "/EFI/Linux/a.efi", .size = 900, .seed = 1}};
-	struct test *t = NEW_TEST(primary, mirror);
+	struct planning *t = NEW_TEST(primary, mirror);
 	uint32_t a = fixture_find(t->mirror.f, "/EFI/Linux/a.efi").first_cluster;
 
 	expect_and_settle(t, "payload: rebuild /EFI/Linux\n"
 			     "renamed /EFI/Linux/A.EFI from /EFI/Linux/a.efi\n");
 	ck_assert_str_eq(fixture_find(t->mirror.f, "/EFI/Linux/a.efi").name, "A.EFI");
 	expect_kept(t, "/EFI/Linux/A.EFI", a);
-	free_test(t);
+	planning_free(t);
 }
 END_TEST
 
@@ -844,16 +748,18 @@ START_TEST(test_managed_roots_and_their_parents_have_no_case)
 		{.path = "/LOADER/loader.conf", .text = "timeout 3"},
 		{.path = "/efi/LINUX/a.efi", .size = 900, .seed = 1},
 	};
-	struct test *t = NEW_TEST(primary, mirror);
+	struct planning *t = NEW_TEST(primary, mirror);
 
 	expect_plan(t, "");
-	free_test(t);
+	planning_free(t);
 }
 END_TEST
 
-static struct test *new_mixed(const struct fixture_file *primary, const struct fixture_file *mirror)
+static struct planning *new_mixed(
+	const struct fixture_file *primary, const struct fixture_file *mirror)
 {
-	struct test *t = test_with(fixture_new(FAT16, primary, 1), fixture_new(FAT12, mirror, 2));
+	struct planning *t =
+		planning_new(fixture_new(FAT16, primary, 1), fixture_new(FAT12, mirror, 2));
 
 	exclude(t, "/EFI/Linux/mine");
 	return t;
@@ -866,14 +772,14 @@ START_TEST(test_in_a_mixed_directory_a_file_is_renamed_in_place)
 	static const struct fixture_file mirror[] = {
 		{.path = "/EFI/Linux/a+3.efi", .size = 900, .seed = 1},
 		{.path = "/EFI/Linux/mine/x.efi", .size = 10, .seed = 2}};
-	struct test *t = new_mixed(primary, mirror);
+	struct planning *t = new_mixed(primary, mirror);
 
 	expect_and_settle(t, "payload: rename /EFI/Linux/a+2-1.efi\n"
 			     "renamed /EFI/Linux/a+2-1.efi from /EFI/Linux/a+3.efi\n");
 	fixture_expect_file(t->mirror.f, "/EFI/Linux/a+2-1.efi", 900, 1);
 	ck_assert(!fixture_has(t->mirror.f, "/EFI/Linux/a+3.efi"));
 	fixture_expect_file(t->mirror.f, "/EFI/Linux/mine/x.efi", 10, 2);
-	free_test(t);
+	planning_free(t);
 }
 END_TEST
 
@@ -887,13 +793,13 @@ START_TEST(test_in_a_mixed_directory_only_the_case_may_change)
 	static const struct fixture_file other[] = {
 		{.path = "/EFI/Linux/kernel.efi", .size = 800, .seed = 3},
 		{.path = "/EFI/Linux/mine/x.efi", .size = 10, .seed = 2}};
-	struct test *t = new_mixed(primary, _i == 0 ? mirror : other);
+	struct planning *t = new_mixed(primary, _i == 0 ? mirror : other);
 
-	ck_assert_int_eq(make_plan(t), 0);
+	ck_assert_int_eq(planning_make(t), 0);
 	settle(t);
 	ck_assert_str_eq(fixture_find(t->mirror.f, "/EFI/Linux/kernel.efi").name, "Kernel.efi");
 	fixture_expect_file(t->mirror.f, "/EFI/Linux/Kernel.efi", 900, 1);
-	free_test(t);
+	planning_free(t);
 }
 END_TEST
 
@@ -911,7 +817,7 @@ static const struct fixture_file new_kernel[] = {
 
 START_TEST(test_a_kernel_goes_after_the_entry_that_names_it)
 {
-	struct test *t = NEW_TEST(new_kernel, old_kernel);
+	struct planning *t = NEW_TEST(new_kernel, old_kernel);
 
 	expect_and_settle(t, "payload: rebuild /EFI/Linux, retaining\n"
 			     "loader: rebuild /loader/entries\n"
@@ -921,17 +827,17 @@ START_TEST(test_a_kernel_goes_after_the_entry_that_names_it)
 			     "removed /EFI/Linux/unnamed.efi\n"
 			     "contents /loader/entries/linux.conf\n");
 	fixture_expect_file(t->mirror.f, "/EFI/Linux/linux-2.efi", 1900, 3);
-	free_test(t);
+	planning_free(t);
 }
 END_TEST
 
 START_TEST(test_only_what_is_named_is_retained)
 {
-	struct test *t = NEW_TEST(new_kernel, old_kernel);
+	struct planning *t = NEW_TEST(new_kernel, old_kernel);
 	const struct fes_tree *tree;
 	size_t n = 0;
 
-	ck_assert_int_eq(make_plan(t), 0);
+	ck_assert_int_eq(planning_make(t), 0);
 	tree = t->mirror.tree;
 	for (size_t i = 0; i < tree->n_nodes; i++)
 		if (t->plan->retained[i]) {
@@ -939,7 +845,7 @@ START_TEST(test_only_what_is_named_is_retained)
 			n++;
 		}
 	ck_assert_uint_eq(n, 1);
-	free_test(t);
+	planning_free(t);
 }
 END_TEST
 
@@ -956,25 +862,25 @@ START_TEST(test_what_any_entry_names_is_retained)
 		{.path = "/loader/entries/one.conf", .text = "linux /EFI/Linux/a.efi"},
 		{.path = "/loader/entries/two.conf", .text = "linux /EFI/Linux/b.efi"},
 	};
-	struct test *t = NEW_TEST(primary, mirror);
+	struct planning *t = NEW_TEST(primary, mirror);
 	size_t n = 0;
 
-	ck_assert_int_eq(make_plan(t), 0);
+	ck_assert_int_eq(planning_make(t), 0);
 	for (size_t i = 0; i < t->mirror.tree->n_nodes; i++)
 		n += t->plan->retained[i];
 	ck_assert_uint_eq(n, 2);
-	free_test(t);
+	planning_free(t);
 }
 END_TEST
 
 START_TEST(test_without_a_change_of_entries_nothing_is_retained)
 {
-	struct test *t = new_common();
+	struct planning *t = new_common();
 
 	fixture_do(t->primary.f, "mdel -i x.img ::/EFI/Linux/a.efi");
 	expect_and_settle(t, "payload: rebuild /EFI/Linux\n"
 			     "removed /EFI/Linux/a.efi\n");
-	free_test(t);
+	planning_free(t);
 }
 END_TEST
 
@@ -989,7 +895,7 @@ START_TEST(test_a_renamed_kernel_that_an_entry_names_is_there_under_both_names)
 		{.path = "/EFI/Linux/old.efi", .size = 900, .seed = 1},
 		{.path = "/loader/entries/linux.conf", .text = "linux /EFI/Linux/old.efi"},
 	};
-	struct test *t = NEW_TEST(primary, mirror);
+	struct planning *t = NEW_TEST(primary, mirror);
 
 	expect_and_settle(t, "payload: rebuild /EFI/Linux, retaining\n"
 			     "loader: rebuild /loader/entries\n"
@@ -998,7 +904,7 @@ START_TEST(test_a_renamed_kernel_that_an_entry_names_is_there_under_both_names)
 			     "removed /EFI/Linux/old.efi\n"
 			     "contents /loader/entries/linux.conf\n");
 	fixture_expect_file(t->mirror.f, "/EFI/Linux/new.efi", 900, 1);
-	free_test(t);
+	planning_free(t);
 }
 END_TEST
 
@@ -1015,7 +921,7 @@ START_TEST(test_a_named_directory_goes_after_its_entry)
 		{.path = "/loader/entries/old.conf",
 			.text = "linux /EFI/Linux/old/vmlinuz\nefi /EFI/systemd/Shell.efi"},
 	};
-	struct test *t = NEW_TEST(primary, mirror);
+	struct planning *t = NEW_TEST(primary, mirror);
 
 	expect_and_settle(t, "payload: rebuild /EFI/Linux, retaining\n"
 			     "loader: rebuild /loader/entries\n"
@@ -1030,7 +936,7 @@ START_TEST(test_a_named_directory_goes_after_its_entry)
 			     "removed /EFI/systemd/shell.efi\n"
 			     "new /loader/entries/new.conf\n"
 			     "removed /loader/entries/old.conf\n");
-	free_test(t);
+	planning_free(t);
 }
 END_TEST
 
@@ -1042,7 +948,7 @@ START_TEST(test_in_a_mixed_directory_a_named_kernel_goes_last)
 		{.path = "/EFI/Linux/mine/x", .size = 10, .seed = 3},
 		{.path = "/loader/entries/linux.conf", .text = "linux /EFI/Linux/linux-1.efi"},
 	};
-	struct test *t = NEW_TEST(new_kernel, mirror);
+	struct planning *t = NEW_TEST(new_kernel, mirror);
 
 	exclude(t, "/EFI/Linux/mine");
 	expect_and_settle(t, "payload: add /EFI/Linux/linux-2.efi\n"
@@ -1053,7 +959,7 @@ START_TEST(test_in_a_mixed_directory_a_named_kernel_goes_last)
 			     "new /EFI/Linux/linux-2.efi\n"
 			     "removed /EFI/Linux/unnamed.efi\n"
 			     "contents /loader/entries/linux.conf\n");
-	free_test(t);
+	planning_free(t);
 }
 END_TEST
 
@@ -1067,7 +973,7 @@ static const struct fixture_file three_images[] = {
 	{.path = "/EFI/systemd/systemd-bootx64.efi", .size = 700, .seed = 5},
 };
 
-static bool is_retained(const struct test *t, const char *path)
+static bool is_retained(const struct planning *t, const char *path)
 {
 	const struct fes_tree *tree = t->plan->comparison->mirror;
 
@@ -1084,10 +990,10 @@ START_TEST(test_images_are_kept_although_no_entry_changes)
 		{.path = "/EFI/Linux/stays.efi", .size = 1000, .seed = 3},
 		{.path = "/EFI/systemd/systemd-bootx64.efi", .size = 700, .seed = 5},
 	};
-	struct test *t = NEW_TEST(primary, three_images);
+	struct planning *t = NEW_TEST(primary, three_images);
 
 	t->keep_images = true;
-	ck_assert_int_eq(make_plan(t), 0);
+	ck_assert_int_eq(planning_make(t), 0);
 	ck_assert(is_retained(t, "/EFI/Linux/goes.efi"));
 	ck_assert(is_retained(t, "/EFI/Linux/goes.efi.extra.d"));
 	expect_and_settle(t, "payload: rebuild /EFI/Linux, retaining\n"
@@ -1096,7 +1002,7 @@ START_TEST(test_images_are_kept_although_no_entry_changes)
 			     "removed /EFI/Linux/goes.efi.extra.d\n"
 			     "removed /EFI/Linux/goes.efi.extra.d/net.addon.efi\n"
 			     "renamed /EFI/Linux/renamed.efi from /EFI/Linux/named.efi\n");
-	free_test(t);
+	planning_free(t);
 }
 END_TEST
 
@@ -1109,12 +1015,12 @@ START_TEST(test_a_renamed_image_is_not_kept_under_its_old_name)
 		{.path = "/EFI/Linux/stays.efi", .size = 1000, .seed = 3},
 		{.path = "/EFI/systemd/systemd-bootx64.efi", .size = 700, .seed = 5},
 	};
-	struct test *t = NEW_TEST(primary, three_images);
+	struct planning *t = NEW_TEST(primary, three_images);
 
 	t->keep_images = true;
 	expect_and_settle(t, "payload: rebuild /EFI/Linux\n"
 			     "renamed /EFI/Linux/renamed.efi from /EFI/Linux/named.efi\n");
-	free_test(t);
+	planning_free(t);
 }
 END_TEST
 
@@ -1123,7 +1029,7 @@ START_TEST(test_a_directory_of_images_is_kept_whole)
 	static const struct fixture_file primary[] = {
 		{.path = "/EFI/systemd/systemd-bootx64.efi", .size = 800, .seed = 6},
 	};
-	struct test *t = NEW_TEST(primary, three_images);
+	struct planning *t = NEW_TEST(primary, three_images);
 
 	t->keep_images = true;
 	expect_plan(t, "payload: rebuild /EFI/systemd\n"
@@ -1136,7 +1042,7 @@ START_TEST(test_a_directory_of_images_is_kept_whole)
 		       "removed /EFI/Linux/stays.efi\n"
 		       "contents /EFI/systemd/systemd-bootx64.efi\n");
 	settle(t);
-	free_test(t);
+	planning_free(t);
 }
 END_TEST
 
@@ -1152,7 +1058,7 @@ START_TEST(test_in_a_managed_directory_the_kind_may_change)
 		{.path = "/EFI/Linux/x", .size = 600, .seed = 3},
 		{.path = "/EFI/Linux/z/y", .size = 600, .seed = 4},
 	};
-	struct test *t = NEW_TEST(a, b);
+	struct planning *t = NEW_TEST(a, b);
 
 	expect_and_settle(t, "payload: rebuild /EFI/Linux\n"
 			     "removed /EFI/Linux/x\n"
@@ -1163,7 +1069,7 @@ START_TEST(test_in_a_managed_directory_the_kind_may_change)
 			     "new /EFI/Linux/z\n");
 	fixture_expect_file(t->mirror.f, "/EFI/Linux/x/y", 600, 1);
 	fixture_expect_file(t->mirror.f, "/EFI/Linux/z", 600, 2);
-	free_test(t);
+	planning_free(t);
 }
 END_TEST
 
@@ -1174,14 +1080,14 @@ START_TEST(test_in_a_mixed_managed_directory_the_kind_may_change)
 	static const struct fixture_file mirror[] = {
 		{.path = "/EFI/Linux/x", .size = 600, .seed = 3},
 		{.path = "/EFI/Linux/mine/x.efi", .size = 10, .seed = 2}};
-	struct test *t = new_mixed(primary, mirror);
+	struct planning *t = new_mixed(primary, mirror);
 
 	expect_and_settle(t, "payload: remove /EFI/Linux/x\n"
 			     "payload: add /EFI/Linux/x\n"
 			     "removed /EFI/Linux/x\n"
 			     "new /EFI/Linux/x\n"
 			     "new /EFI/Linux/x/y\n");
-	free_test(t);
+	planning_free(t);
 }
 END_TEST
 
@@ -1195,13 +1101,13 @@ START_TEST(test_a_foreign_thing_of_another_kind_is_refused)
 	};
 	static const char *const paths[] = {
 		"mirror: /loader: ", "mirror: /EFI: ", "mirror: /EFI/linux: "};
-	struct test *t = test_with(
+	struct planning *t = planning_new(
 		fixture_new(FAT16, common, COUNT(common)), fixture_new(FAT12, mirrors[_i], 1));
 
-	ck_assert_int_eq(make_plan(t), -EEXIST);
+	ck_assert_int_eq(planning_make(t), -EEXIST);
 	ck_assert_ptr_null(t->plan);
-	ck_assert_ptr_nonnull(strstr(t->log, paths[_i]));
-	free_test(t);
+	ck_assert_ptr_nonnull(strstr(t->messages.text, paths[_i]));
+	planning_free(t);
 }
 END_TEST
 
@@ -1209,7 +1115,7 @@ END_TEST
 
 START_TEST(test_other_attributes_write_no_data)
 {
-	struct test *t = new_common();
+	struct planning *t = new_common();
 	uint32_t a = fixture_find(t->mirror.f, "/EFI/Linux/a.efi").first_cluster;
 
 	fixture_do(t->primary.f, "mattrib +r -i x.img ::/EFI/Linux/a.efi");
@@ -1217,13 +1123,13 @@ START_TEST(test_other_attributes_write_no_data)
 			     "touched /EFI/Linux/a.efi\n");
 	expect_kept(t, "/EFI/Linux/a.efi", a);
 	ck_assert_uint_ne(fixture_find(t->mirror.f, "/EFI/Linux/a.efi").attributes & 1, 0);
-	free_test(t);
+	planning_free(t);
 }
 END_TEST
 
 START_TEST(test_other_attributes_of_a_directory_are_one_touch)
 {
-	struct test *t = new_common();
+	struct planning *t = new_common();
 
 	fixture_do(t->primary.f,
 		"mattrib +h -i x.img ::/EFI/Linux/sub; mattrib +s -i x.img ::/loader");
@@ -1231,14 +1137,14 @@ START_TEST(test_other_attributes_of_a_directory_are_one_touch)
 			     "loader: touch /loader\n"
 			     "touched /EFI/Linux/sub\n"
 			     "touched /loader\n");
-	free_test(t);
+	planning_free(t);
 }
 END_TEST
 
 /* The new version below alone would leave the directory's own entry as it was. */
 START_TEST(test_other_attributes_of_a_directory_go_with_what_changed_below)
 {
-	struct test *t = new_common();
+	struct planning *t = new_common();
 
 	fixture_do(t->primary.f, "echo other >x; mcopy -o -i x.img x ::/EFI/Linux/sub/deep/c.efi; "
 				 "mattrib +h -i x.img ::/EFI/Linux/sub");
@@ -1246,24 +1152,24 @@ START_TEST(test_other_attributes_of_a_directory_go_with_what_changed_below)
 			     "touched /EFI/Linux/sub\n"
 			     "contents /EFI/Linux/sub/deep/c.efi\n");
 	ck_assert_uint_ne(fixture_find(t->mirror.f, "/EFI/Linux/sub").attributes & 2, 0);
-	free_test(t);
+	planning_free(t);
 }
 END_TEST
 
 /* Of /EFI only the way through it matters. */
 START_TEST(test_attributes_of_a_parent_are_its_volumes_own)
 {
-	struct test *t = new_common();
+	struct planning *t = new_common();
 
 	fixture_do(t->primary.f, "mattrib +h -i x.img ::/EFI");
 	expect_plan(t, "");
-	free_test(t);
+	planning_free(t);
 }
 END_TEST
 
 START_TEST(test_an_access_date_is_no_change)
 {
-	struct test *t = new_common();
+	struct planning *t = new_common();
 	struct fat_entry entry = fixture_find(t->primary.f, "/EFI/Linux/a.efi");
 	struct fat_entry dir = fixture_find(t->primary.f, "/EFI/Linux");
 
@@ -1271,13 +1177,13 @@ START_TEST(test_an_access_date_is_no_change)
 	t->primary.f->bytes[fat_cluster_offset(t->primary.f->vol, dir.first_cluster) +
 			    entry.short_slot * FAT_SLOT_LEN + 18] ^= 1;
 	expect_plan(t, "");
-	free_test(t);
+	planning_free(t);
 }
 END_TEST
 
 START_TEST(test_leftovers_of_long_names_are_tidied_up)
 {
-	struct test *t = new_common();
+	struct planning *t = new_common();
 	struct fat_entry orphan;
 	uint64_t dir;
 
@@ -1290,13 +1196,13 @@ START_TEST(test_leftovers_of_long_names_are_tidied_up)
 	t->mirror.f->bytes[dir + orphan.short_slot * FAT_SLOT_LEN] = FAT_SLOT_DELETED;
 	expect_and_settle(t, "payload: rebuild /EFI/Linux/sub\n"
 			     "touched /EFI/Linux/sub\n");
-	free_test(t);
+	planning_free(t);
 }
 END_TEST
 
 START_TEST(test_a_chain_too_long_is_replaced)
 {
-	struct test *t = new_common();
+	struct planning *t = new_common();
 	struct fat_entry b = fixture_find(t->mirror.f, "/EFI/Linux/b.efi");
 	uint32_t tail, end;
 
@@ -1312,16 +1218,16 @@ START_TEST(test_a_chain_too_long_is_replaced)
 	expect_and_settle(t, "payload: rebuild /EFI/Linux\n"
 			     "contents /EFI/Linux/b.efi\n");
 	fixture_expect_file(t->mirror.f, "/EFI/Linux/b.efi", 1500, 2);
-	free_test(t);
+	planning_free(t);
 }
 END_TEST
 
 /* ---- quick ---- */
 
 /* A bit in the mirror's file that no size and no time tells of. */
-static struct test *new_rotten(void)
+static struct planning *new_rotten(void)
 {
-	struct test *t = new_common();
+	struct planning *t = new_common();
 	struct fat_entry a = fixture_find(t->mirror.f, "/EFI/Linux/a.efi");
 
 	fixture_open(t->mirror.f);
@@ -1332,18 +1238,18 @@ static struct test *new_rotten(void)
 
 START_TEST(test_contents_are_compared)
 {
-	struct test *t = new_rotten();
+	struct planning *t = new_rotten();
 
 	expect_and_settle(t, "payload: rebuild /EFI/Linux\n"
 			     "contents /EFI/Linux/a.efi\n");
 	fixture_expect_file(t->mirror.f, "/EFI/Linux/a.efi", 3000, 1);
-	free_test(t);
+	planning_free(t);
 }
 END_TEST
 
 START_TEST(test_quick_takes_size_times_and_attributes_for_the_contents)
 {
-	struct test *t = new_rotten();
+	struct planning *t = new_rotten();
 
 	t->quick = true;
 	expect_plan(t, "");
@@ -1352,19 +1258,19 @@ START_TEST(test_quick_takes_size_times_and_attributes_for_the_contents)
 	fixture_do(t->primary.f, "mattrib +r -i x.img ::/EFI/Linux/a.efi");
 	expect_plan(t, "payload: rebuild /EFI/Linux\n"
 		       "contents /EFI/Linux/a.efi\n");
-	free_test(t);
+	planning_free(t);
 }
 END_TEST
 
 START_TEST(test_quick_still_finds_renames)
 {
-	struct test *t = new_common();
+	struct planning *t = new_common();
 
 	t->quick = true;
 	fixture_do(t->primary.f, "mren -i x.img ::/EFI/Linux/a.efi other.efi");
 	expect_and_settle(t, "payload: rebuild /EFI/Linux\n"
 			     "renamed /EFI/Linux/other.efi from /EFI/Linux/a.efi\n");
-	free_test(t);
+	planning_free(t);
 }
 END_TEST
 
@@ -1377,7 +1283,7 @@ START_TEST(test_files_of_another_size_are_not_read)
 	static const struct fixture_file mirror[] = {
 		{.path = "/EFI/Linux/a.efi", .size = 902, .seed = 3},
 		{.path = "/EFI/Linux/old.efi", .size = 903, .seed = 4}};
-	struct test *t = NEW_TEST(primary, mirror);
+	struct planning *t = NEW_TEST(primary, mirror);
 
 	expect_plan(t, "payload: rebuild /EFI/Linux\n"
 		       "contents /EFI/Linux/a.efi\n"
@@ -1385,7 +1291,7 @@ START_TEST(test_files_of_another_size_are_not_read)
 		       "removed /EFI/Linux/old.efi\n");
 	ck_assert_ptr_null(t->primary.trace.text);
 	ck_assert_ptr_null(t->mirror.trace.text);
-	free_test(t);
+	planning_free(t);
 }
 END_TEST
 
@@ -1393,13 +1299,12 @@ END_TEST
 
 START_TEST(test_names_with_newlines_are_logged_in_one_line)
 {
-	struct test t = {0};
+	struct messages messages = {0};
+	struct fes_context *context = messages_new_context(&messages);
 
-	ck_assert_int_eq(fes_new(&t.context), 0);
-	fes_set_log(t.context, take_log, &t);
-	fes_log(t.context, FES_LOG_ERROR, "esp.img: %s", "/loader/a\n\rb: not mirrored");
-	ck_assert_str_eq(t.log, "esp.img: /loader/a??b: not mirrored\n");
-	fes_free(t.context);
+	fes_log(context, FES_LOG_ERROR, "esp.img: %s", "/loader/a\n\rb: not mirrored");
+	ck_assert_str_eq(messages.text, "esp.img: /loader/a??b: not mirrored\n");
+	fes_free(context);
 }
 END_TEST
 
@@ -1412,12 +1317,12 @@ static void prepare(void)
 
 /* ---- what goes first for want of room ---- */
 
-static bool can_go(struct test *t, const char *running, const char *path)
+static bool can_go(struct planning *t, const char *running, const char *path)
 {
 	struct fes_removals removals;
 	bool found = false;
 
-	ck_assert_int_eq(make_plan(t), 0);
+	ck_assert_int_eq(planning_make(t), 0);
 	ck_assert_int_eq(fes_removals_find(t->plan, running, 0, &removals), 0);
 	for (size_t i = 0; i < removals.n; i++)
 		found |= strcmp(removals.nodes[i]->path, path) == 0;
@@ -1434,12 +1339,12 @@ START_TEST(test_what_boot_counting_found_bad_goes_before_what_is_good)
 		{.path = "/EFI/Linux/b+0-3.efi", .text = "b"},
 		{.path = "/EFI/Linux/c+0.efi", .text = "c"},
 	};
-	struct test *t = NEW_TEST(new_image, images);
+	struct planning *t = NEW_TEST(new_image, images);
 
 	ck_assert(!can_go(t, NULL, "/EFI/Linux/a.efi"));
 	ck_assert(can_go(t, NULL, "/EFI/Linux/b+0-3.efi"));
 	ck_assert(can_go(t, NULL, "/EFI/Linux/c+0.efi"));
-	free_test(t);
+	planning_free(t);
 }
 END_TEST
 
@@ -1450,10 +1355,10 @@ START_TEST(test_a_bad_one_that_stays_is_not_the_last_choice)
 		{.path = "/EFI/Linux/a.efi", .text = "a"},
 		{.path = "/EFI/Linux/b+0-3.efi", .text = "b"},
 	};
-	struct test *t = NEW_TEST(bad, images);
+	struct planning *t = NEW_TEST(bad, images);
 
 	ck_assert(!can_go(t, NULL, "/EFI/Linux/a.efi"));
-	free_test(t);
+	planning_free(t);
 }
 END_TEST
 
@@ -1464,14 +1369,14 @@ START_TEST(test_where_all_are_bad_one_that_stays_is_enough)
 		{.path = "/EFI/Linux/a+0-3.efi", .text = "a"},
 		{.path = "/EFI/Linux/b+0-3.efi", .text = "b"},
 	};
-	struct test *t = NEW_TEST(bad, images);
+	struct planning *t = NEW_TEST(bad, images);
 
 	ck_assert(can_go(t, NULL, "/EFI/Linux/a+0-3.efi"));
-	free_test(t);
+	planning_free(t);
 	t = NEW_TEST(new_image, images);
 	ck_assert(can_go(t, NULL, "/EFI/Linux/a+0-3.efi"));
 	ck_assert(!can_go(t, NULL, "/EFI/Linux/b+0-3.efi"));
-	free_test(t);
+	planning_free(t);
 }
 END_TEST
 
@@ -1483,10 +1388,10 @@ static bool stays_running(const char *running)
 		{.path = "/EFI/Linux/A+2-1.efi", .text = "a"},
 		{.path = "/EFI/Linux/b.efi", .text = "b"},
 	};
-	struct test *t = NEW_TEST(new_image, images);
+	struct planning *t = NEW_TEST(new_image, images);
 	bool stays = !can_go(t, running, "/EFI/Linux/A+2-1.efi");
 
-	free_test(t);
+	planning_free(t);
 	return stays;
 }
 

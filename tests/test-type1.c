@@ -219,10 +219,12 @@ START_TEST(test_an_entry_is_complete_when_all_its_files_are_there)
 	expect_missing(esp, "uki vmlinuz\n", NULL);
 	expect_missing(esp, "efi vmlinuz\n", NULL);
 	expect_missing(esp, "linux /vmlinux\n", "/vmlinux");
-	expect_missing(esp, "linux /vmlinuz\ninitrd /initrd.img\ninitrd /microcode\n", "/microcode");
+	expect_missing(
+		esp, "linux /vmlinuz\ninitrd /initrd.img\ninitrd /microcode\n", "/microcode");
 	expect_missing(esp, "linux /a\ninitrd /b\n", "/a");
 	expect_missing(esp, "linux /vmlinuz\ndevicetree /dt\n", "/dt");
-	expect_missing(esp, "linux /vmlinuz\ndevicetree-overlay /initrd.img /o\n", "/initrd.img /o");
+	expect_missing(
+		esp, "linux /vmlinuz\ndevicetree-overlay /initrd.img /o\n", "/initrd.img /o");
 	expect_missing(esp, "linux /vmlinuz\nextra /x\n", "/x");
 	esp_free(esp);
 }
@@ -350,7 +352,7 @@ END_TEST
 START_TEST(test_a_broken_entry_is_an_error)
 {
 	struct esp *esp = esp_new(fixture_new(0, some, COUNT(some)));
-	struct fixture *f = esp->side.fixture;
+	struct fixture *f = esp->side.f;
 	struct fat_entry entry = fixture_find(f, "/loader/entries/a.conf");
 	struct fes_type1s entries;
 	uint8_t *slot;
