@@ -12,8 +12,7 @@
 #include <sys/random.h>
 
 #include "lib/seed.h"
-#include "tests/fixture.h"
-#include "tests/testdev.h"
+#include "tests/syncing.h"
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
@@ -150,32 +149,11 @@ END_TEST
 /* ---- renewing one ---- */
 
 struct test {
-	struct fes_context *context;
-	struct fixture *f;
-	struct fault fault;
-	struct blkdev *faulty;
-	struct fes_volume *volume;
-	uint8_t *before;
-	char message[1024];
+	struct esp *esp;
+	struct fixture *f; /* of it */
+	uint8_t *before;   /* its image as it was */
 	const char *note;
 };
-
-static void take_message(void *userdata, enum fes_log_level level, const char *message)
-{
-	struct test *t = userdata;
-
-	(void)level;
-	(void)snprintf(t->message, sizeof t->message, "%s", message);
-}
-
-static void open_volume(struct test *t)
-{
-	struct fat_check_result check;
-
-	ck_assert_int_eq(faultdev_new(t->f->dev, &t->fault, &t->faulty), 0);
-	ck_assert_int_eq(fes_volume_adopt(t->context, t->faulty, "esp", &t->volume, NULL), 0);
-	ck_assert_int_eq(fes_volume_require_sound(t->volume, &check), 0);
-}
 
 static struct test *new_test(int type, uint32_t size, const char *command)
 {
@@ -189,9 +167,9 @@ static struct test *new_test(int type, uint32_t size, const char *command)
 	t->f = fixture_new(type, files, COUNT(files));
 	if (command)
 		fixture_do(t->f, "%s", command);
-	t->context = new_context(count_up);
-	fes_set_log(t->context, take_message, t);
-	open_volume(t);
+	t->esp = esp_new(t->f);
+	fes_set_entropy(t->esp->context, count_up);
+	side_check(&t->esp->side);
 	t->before = malloc(t->f->size);
 	ck_assert_ptr_nonnull(t->before);
 	memcpy(t->before, t->f->bytes, t->f->size);
@@ -200,9 +178,7 @@ static struct test *new_test(int type, uint32_t size, const char *command)
 
 static void free_test(struct test *t)
 {
-	fes_volume_close(t->volume);
-	fes_free(t->context);
-	fixture_free(t->f);
+	esp_free(t->esp);
 	free(t->before);
 	free(t);
 }
@@ -210,11 +186,11 @@ static void free_test(struct test *t)
 static void expect_renewed(struct test *t, uint32_t size)
 {
 	struct fat_entry entry = fixture_find(t->f, FES_SEED_PATH);
-	uint64_t at = fat_cluster_offset(t->volume->fat, entry.first_cluster);
+	uint64_t at = fat_cluster_offset(t->esp->side.volume->fat, entry.first_cluster);
 	uint8_t want[FES_SEED_LEN];
 
 	ck_assert_uint_eq(entry.size, size);
-	ck_assert_int_eq(fes_seed_mint(t->context, t->before + at, size, want), 0);
+	ck_assert_int_eq(fes_seed_mint(t->esp->context, t->before + at, size, want), 0);
 	ck_assert_mem_eq(t->f->bytes + at, want, sizeof want);
 	for (uint32_t i = FES_SEED_LEN; i < size; i++)
 		ck_assert_uint_eq(t->f->bytes[at + i], 0);
@@ -227,7 +203,7 @@ START_TEST(test_the_new_seed_is_made_of_the_old_one_and_takes_its_place)
 	for (size_t i = 0; i < COUNT(sizes); i++) {
 		struct test *t = new_test(_i, sizes[i], NULL);
 
-		ck_assert_int_eq(fes_seed_renew(t->volume, &t->note), 0);
+		ck_assert_int_eq(fes_seed_renew(t->esp->side.volume, &t->note), 0);
 		ck_assert_ptr_null(t->note);
 		expect_renewed(t, sizes[i]);
 		fixture_judge(t->f);
@@ -238,11 +214,11 @@ END_TEST
 
 static void expect_left_alone(struct test *t, const char *note)
 {
-	ck_assert_int_eq(fes_seed_renew(t->volume, &t->note), 0);
+	ck_assert_int_eq(fes_seed_renew(t->esp->side.volume, &t->note), 0);
 	ck_assert_ptr_nonnull(t->note);
 	ck_assert_ptr_nonnull(strstr(t->note, note));
 	ck_assert_mem_eq(t->f->bytes, t->before, t->f->size);
-	ck_assert_str_eq(t->message, "");
+	ck_assert_str_eq(t->esp->messages.text, "");
 	free_test(t);
 }
 
@@ -270,10 +246,10 @@ START_TEST(test_without_entropy_the_old_seed_stays)
 {
 	struct test *t = new_test(_i, 32, NULL);
 
-	fes_set_entropy(t->context, give_nothing);
+	fes_set_entropy(t->esp->context, give_nothing);
 	expect_left_alone(t, "gives no entropy");
 	t = new_test(_i, 32, NULL);
-	fes_set_entropy(t->context, be_unknown);
+	fes_set_entropy(t->esp->context, be_unknown);
 	expect_left_alone(t, "gives no entropy");
 }
 END_TEST
@@ -282,9 +258,9 @@ START_TEST(test_a_kernel_that_refuses_is_told)
 {
 	struct test *t = new_test(_i, 32, NULL);
 
-	fes_set_entropy(t->context, refuse);
-	ck_assert_int_eq(fes_seed_renew(t->volume, &t->note), -EIO);
-	ck_assert_ptr_nonnull(strstr(t->message, "esp: random seed"));
+	fes_set_entropy(t->esp->context, refuse);
+	ck_assert_int_eq(fes_seed_renew(t->esp->side.volume, &t->note), -EIO);
+	ck_assert_ptr_nonnull(strstr(t->esp->messages.last, "esp: random seed"));
 	ck_assert_mem_eq(t->f->bytes, t->before, t->f->size);
 	free_test(t);
 }
@@ -294,9 +270,9 @@ START_TEST(test_a_device_that_fails_is_told)
 {
 	struct test *t = new_test(_i, 32, NULL);
 
-	t->fault = (struct fault){.ops = TESTDEV_WRITE, .error = -EIO, .nth = 1};
-	ck_assert_int_eq(fes_seed_renew(t->volume, &t->note), -EIO);
-	ck_assert_ptr_nonnull(strstr(t->message, FES_SEED_PATH));
+	t->esp->side.fault = (struct fault){.ops = TESTDEV_WRITE, .error = -EIO, .nth = 1};
+	ck_assert_int_eq(fes_seed_renew(t->esp->side.volume, &t->note), -EIO);
+	ck_assert_ptr_nonnull(strstr(t->esp->messages.last, FES_SEED_PATH));
 	ck_assert_mem_eq(t->f->bytes, t->before, t->f->size);
 	free_test(t);
 }
@@ -313,8 +289,8 @@ START_TEST(test_it_is_told_that_there_is_none)
 	for (size_t i = 0; i < COUNT(commands); i++) {
 		struct test *t = new_test(_i, 32, commands[i]);
 
-		ck_assert_int_eq(fes_seed_renew(t->volume, &t->note), -ENOENT);
-		ck_assert_str_eq(t->message, "");
+		ck_assert_int_eq(fes_seed_renew(t->esp->side.volume, &t->note), -ENOENT);
+		ck_assert_str_eq(t->esp->messages.text, "");
 		free_test(t);
 	}
 }
@@ -322,29 +298,13 @@ END_TEST
 
 /* ---- of a mirror that is synced ---- */
 
-struct pair {
-	struct fes_context *context;
-	struct fes_managed managed;
-	struct fixture *primary, *mirror;
-	struct fes_volume *volume; /* the primary's */
-	struct fes_tree *tree;
-	struct fes_digester *digester;
-	enum fes_random_seed random_seed;
-	enum fes_partition_kind kind;
-	unsigned flags;
-	struct fault fault; /* of the mirror */
-	char message[1024];
-	char note[1024]; /* the mirror's first one */
-	struct blkdev_stats stats;
-};
-
 static const char loader_conf[] = "/loader/loader.conf";
 
 /*
  * The seeds of primary and mirror have so many bytes, -1: there is none. The mirror is @old or in
  * sync but for that.
  */
-static struct pair *new_pair_of(int primary_size, int size, bool old)
+static struct syncing *new_pair_of(int primary_size, int size, bool old)
 {
 	const struct fixture_file primary[] = {
 		{.path = loader_conf, .text = "timeout 3"},
@@ -354,97 +314,46 @@ static struct pair *new_pair_of(int primary_size, int size, bool old)
 		{.path = loader_conf, .text = "timeout 3"},
 		{.path = FES_SEED_PATH, .size = (uint32_t)size, .seed = 2},
 	};
-	struct pair *pair = calloc(1, sizeof *pair);
-	struct blkdev *dev;
+	struct syncing *pair = syncing_new(fixture_new(1, primary, primary_size < 0 ? 1 : 2),
+		fixture_new(0, mirror, size < 0 ? 1 : 2));
 
-	ck_assert_ptr_nonnull(pair);
-	pair->primary = fixture_new(1, primary, primary_size < 0 ? 1 : 2);
-	pair->mirror = fixture_new(0, mirror, size < 0 ? 1 : 2);
+	fes_set_entropy(pair->context, count_up);
 	if (old)
-		fixture_do(pair->mirror, "printf old | mcopy -o -i x.img - ::/loader/loader.conf");
-	pair->context = new_context(count_up);
-	ck_assert_int_eq(fes_managed_init(&pair->managed), 0);
-	ck_assert_int_eq(
-		memdev_wrap(pair->primary->bytes, pair->primary->size, 512, &dev), 0);
-	ck_assert_int_eq(fes_volume_adopt(pair->context, dev, "primary", &pair->volume, NULL), 0);
-	ck_assert_int_eq(fes_tree_read(pair->volume, &pair->managed, &pair->tree), 0);
-	ck_assert_int_eq(fes_digester_start(pair->tree, &pair->digester), 0);
+		fixture_do(pair->mirror.f,
+			"printf old | mcopy -o -i x.img - ::/loader/loader.conf");
 	return pair;
 }
 
-static struct pair *new_pair(int size, bool old)
+static struct syncing *new_pair(int size, bool old)
 {
 	return new_pair_of(FES_SEED_LEN, size, old);
 }
 
-static void free_pair(struct pair *pair)
+static const uint8_t *seed_bytes(struct syncing *pair)
 {
-	fes_digester_stop(pair->digester);
-	fes_tree_free(pair->tree);
-	fes_volume_close(pair->volume);
-	fixture_free(pair->primary);
-	fixture_free(pair->mirror);
-	fes_managed_done(&pair->managed);
-	fes_free(pair->context);
-	free(pair);
-}
-
-static enum fes_mirror_state sync_pair(struct pair *pair)
-{
-	struct fes_mirror mirror = {.spec.kind = pair->kind};
-	struct fes_run run = {
-		.context = pair->context,
-		.primary = pair->volume,
-		.tree = pair->tree,
-		.managed = &pair->managed,
-		.digester = pair->digester,
-		.flags = pair->flags,
-		.random_seed = pair->random_seed,
-	};
-	struct blkdev *below, *dev;
-	enum fes_mirror_state state;
-	const char *note;
-
-	ck_assert_int_eq(memdev_wrap(pair->mirror->bytes, pair->mirror->size, 512, &below), 0);
-	ck_assert_int_eq(faultdev_new(below, &pair->fault, &dev), 0);
-	ck_assert_int_eq(fes_volume_adopt(pair->context, dev, "mirror", &mirror.volume, NULL), 0);
-	fes_mirror_sync(&mirror, &run);
-	state = mirror.state;
-	note = fes_mirror_get_note(&mirror, 0);
-	(void)snprintf(pair->note, sizeof pair->note, "%s", note ? note : "");
-	(void)snprintf(pair->message, sizeof pair->message, "%s",
-		mirror.message ? mirror.message : "");
-	pair->stats = mirror.stats;
-	fes_mirror_done(&mirror);
-	blkdev_close(below);
-	return state;
-}
-
-static const uint8_t *seed_bytes(struct pair *pair)
-{
-	uint32_t cluster = fixture_find(pair->mirror, FES_SEED_PATH).first_cluster;
+	uint32_t cluster = fixture_find(pair->mirror.f, FES_SEED_PATH).first_cluster;
 	struct fat_volume *vol;
 	uint64_t offset;
 
-	ck_assert_int_eq(fat_open(pair->mirror->dev, "mirror", NULL, &vol), 0);
+	ck_assert_int_eq(fat_open(pair->mirror.f->dev, "mirror", NULL, &vol), 0);
 	offset = fat_cluster_offset(vol, cluster);
 	fat_close(vol);
-	return pair->mirror->bytes + offset;
+	return pair->mirror.f->bytes + offset;
 }
 
-static void expect_minted(struct pair *pair, const uint8_t *old, size_t old_len)
+static void expect_minted(struct syncing *pair, const uint8_t *old, size_t old_len)
 {
 	uint8_t want[FES_SEED_LEN];
 
 	ck_assert_int_eq(fes_seed_mint(pair->context, old, old_len, want), 0);
 	ck_assert_mem_eq(seed_bytes(pair), want, sizeof want);
-	fixture_judge(pair->mirror);
+	fixture_judge(pair->mirror.f);
 }
 
-static void expect_kept(struct pair *pair, uint32_t size)
+static void expect_kept(struct syncing *pair, uint32_t size)
 {
-	fixture_expect_file(pair->mirror, FES_SEED_PATH, size, 2);
-	fixture_judge(pair->mirror);
+	fixture_expect_file(pair->mirror.f, FES_SEED_PATH, size, 2);
+	fixture_judge(pair->mirror.f);
 }
 
 static void fill_seed(uint8_t *bytes, uint32_t size)
@@ -455,204 +364,204 @@ static void fill_seed(uint8_t *bytes, uint32_t size)
 
 START_TEST(test_a_mirror_that_changes_gets_a_new_seed_in_its_place)
 {
-	struct pair *pair = new_pair(512, true);
-	uint32_t cluster = fixture_find(pair->mirror, FES_SEED_PATH).first_cluster;
+	struct syncing *pair = new_pair(512, true);
+	uint32_t cluster = fixture_find(pair->mirror.f, FES_SEED_PATH).first_cluster;
 	uint8_t old[512];
 
 	fill_seed(old, sizeof old);
-	ck_assert_int_eq(sync_pair(pair), FES_MIRROR_SYNCED);
-	ck_assert_uint_eq(fixture_find(pair->mirror, FES_SEED_PATH).first_cluster, cluster);
+	ck_assert_int_eq(syncing_run(pair), FES_MIRROR_SYNCED);
+	ck_assert_uint_eq(fixture_find(pair->mirror.f, FES_SEED_PATH).first_cluster, cluster);
 	expect_minted(pair, old, sizeof old);
-	ck_assert_int_eq(sync_pair(pair), FES_MIRROR_IN_SYNC);
+	ck_assert_int_eq(syncing_run(pair), FES_MIRROR_IN_SYNC);
 	ck_assert_uint_eq(pair->stats.writes, 0);
-	free_pair(pair);
+	syncing_free(pair);
 }
 END_TEST
 
 START_TEST(test_a_mirror_that_changes_keeps_its_seed_when_that_is_wanted)
 {
-	struct pair *pair = new_pair(512, true);
+	struct syncing *pair = new_pair(512, true);
 
 	pair->random_seed = FES_RANDOM_SEED_NEVER;
-	ck_assert_int_eq(sync_pair(pair), FES_MIRROR_SYNCED);
+	ck_assert_int_eq(syncing_run(pair), FES_MIRROR_SYNCED);
 	expect_kept(pair, 512);
-	free_pair(pair);
+	syncing_free(pair);
 }
 END_TEST
 
 START_TEST(test_a_mirror_that_is_in_sync_gets_a_new_seed_only_when_that_is_wanted)
 {
-	struct pair *pair = new_pair(512, false);
+	struct syncing *pair = new_pair(512, false);
 	uint8_t old[512];
 
 	fill_seed(old, sizeof old);
-	ck_assert_int_eq(sync_pair(pair), FES_MIRROR_IN_SYNC);
+	ck_assert_int_eq(syncing_run(pair), FES_MIRROR_IN_SYNC);
 	expect_kept(pair, 512);
 	pair->random_seed = FES_RANDOM_SEED_ALWAYS;
-	ck_assert_int_eq(sync_pair(pair), FES_MIRROR_IN_SYNC);
+	ck_assert_int_eq(syncing_run(pair), FES_MIRROR_IN_SYNC);
 	expect_minted(pair, old, sizeof old);
-	free_pair(pair);
+	syncing_free(pair);
 }
 END_TEST
 
 START_TEST(test_a_mirror_without_a_seed_gets_one)
 {
-	struct pair *pair = new_pair(-1, _i);
+	struct syncing *pair = new_pair(-1, _i);
 
-	ck_assert_int_eq(sync_pair(pair), _i ? FES_MIRROR_SYNCED : FES_MIRROR_IN_SYNC);
-	ck_assert_uint_eq(fixture_find(pair->mirror, FES_SEED_PATH).size, FES_SEED_LEN);
+	ck_assert_int_eq(syncing_run(pair), _i ? FES_MIRROR_SYNCED : FES_MIRROR_IN_SYNC);
+	ck_assert_uint_eq(fixture_find(pair->mirror.f, FES_SEED_PATH).size, FES_SEED_LEN);
 	expect_minted(pair, NULL, 0);
-	ck_assert_int_eq(sync_pair(pair), FES_MIRROR_IN_SYNC);
+	ck_assert_int_eq(syncing_run(pair), FES_MIRROR_IN_SYNC);
 	ck_assert_uint_eq(pair->stats.writes, 0);
-	free_pair(pair);
+	syncing_free(pair);
 }
 END_TEST
 
 START_TEST(test_a_seed_that_is_too_short_is_replaced_and_wiped)
 {
-	struct pair *pair = new_pair(31, _i);
+	struct syncing *pair = new_pair(31, _i);
 	const uint8_t *old_place = seed_bytes(pair);
 	uint8_t old[31], zeros[512] = {0};
 
 	fill_seed(old, sizeof old);
-	ck_assert_int_eq(sync_pair(pair), _i ? FES_MIRROR_SYNCED : FES_MIRROR_IN_SYNC);
+	ck_assert_int_eq(syncing_run(pair), _i ? FES_MIRROR_SYNCED : FES_MIRROR_IN_SYNC);
 	expect_minted(pair, old, sizeof old);
 	ck_assert_ptr_ne(seed_bytes(pair), old_place);
 	ck_assert_mem_eq(old_place, zeros, sizeof zeros);
-	free_pair(pair);
+	syncing_free(pair);
 }
 END_TEST
 
 START_TEST(test_an_xbootldr_gets_no_seed)
 {
-	struct pair *pair = new_pair(_i ? 512 : -1, true);
+	struct syncing *pair = new_pair(_i ? 512 : -1, true);
 
 	pair->kind = FES_PARTITION_XBOOTLDR;
 	pair->random_seed = FES_RANDOM_SEED_ALWAYS;
-	ck_assert_int_eq(sync_pair(pair), FES_MIRROR_SYNCED);
+	ck_assert_int_eq(syncing_run(pair), FES_MIRROR_SYNCED);
 	if (_i)
 		expect_kept(pair, 512);
 	else
-		ck_assert(!fixture_has(pair->mirror, FES_SEED_PATH));
-	free_pair(pair);
+		ck_assert(!fixture_has(pair->mirror.f, FES_SEED_PATH));
+	syncing_free(pair);
 }
 END_TEST
 
 START_TEST(test_what_the_primary_has_not_is_made_only_when_that_is_wanted)
 {
-	struct pair *pair = new_pair_of(-1, -1, true);
+	struct syncing *pair = new_pair_of(-1, -1, true);
 
-	ck_assert_int_eq(sync_pair(pair), FES_MIRROR_SYNCED);
-	ck_assert(!fixture_has(pair->mirror, FES_SEED_PATH));
+	ck_assert_int_eq(syncing_run(pair), FES_MIRROR_SYNCED);
+	ck_assert(!fixture_has(pair->mirror.f, FES_SEED_PATH));
 	pair->random_seed = FES_RANDOM_SEED_ALWAYS;
-	ck_assert_int_eq(sync_pair(pair), FES_MIRROR_IN_SYNC);
+	ck_assert_int_eq(syncing_run(pair), FES_MIRROR_IN_SYNC);
 	expect_minted(pair, NULL, 0);
-	free_pair(pair);
+	syncing_free(pair);
 }
 END_TEST
 
 START_TEST(test_what_is_excluded_gets_no_seed)
 {
-	struct pair *pair = new_pair(_i ? 512 : -1, true);
+	struct syncing *pair = new_pair(_i ? 512 : -1, true);
 
 	ck_assert_int_eq(fes_managed_exclude(&pair->managed, "/LOADER/random-seed"), 0);
 	pair->random_seed = FES_RANDOM_SEED_ALWAYS;
-	ck_assert_int_eq(sync_pair(pair), FES_MIRROR_SYNCED);
+	ck_assert_int_eq(syncing_run(pair), FES_MIRROR_SYNCED);
 	if (_i)
 		expect_kept(pair, 512);
 	else
-		ck_assert(!fixture_has(pair->mirror, FES_SEED_PATH));
-	free_pair(pair);
+		ck_assert(!fixture_has(pair->mirror.f, FES_SEED_PATH));
+	syncing_free(pair);
 }
 END_TEST
 
 START_TEST(test_a_dry_run_writes_no_seed)
 {
-	struct pair *pair = new_pair(_i ? 512 : -1, false);
+	struct syncing *pair = new_pair(_i ? 512 : -1, false);
 
 	pair->flags = FES_SYNC_DRY_RUN;
 	pair->random_seed = FES_RANDOM_SEED_ALWAYS;
-	ck_assert_int_eq(sync_pair(pair), FES_MIRROR_IN_SYNC);
+	ck_assert_int_eq(syncing_run(pair), FES_MIRROR_IN_SYNC);
 	ck_assert_uint_eq(pair->stats.writes, 0);
 	ck_assert_str_eq(pair->note, "");
-	free_pair(pair);
+	syncing_free(pair);
 }
 END_TEST
 
 /* It could be written again by then. */
 START_TEST(test_a_sync_that_fails_leaves_the_seed)
 {
-	struct pair *pair = new_pair(512, true);
+	struct syncing *pair = new_pair(512, true);
 
-	pair->fault = (struct fault){.ops = TESTDEV_RECHECK, .error = -ESTALE, .nth = 1};
-	ck_assert_int_eq(sync_pair(pair), FES_MIRROR_REFUSED);
+	pair->mirror.fault = (struct fault){.ops = TESTDEV_RECHECK, .error = -ESTALE, .nth = 1};
+	ck_assert_int_eq(syncing_run(pair), FES_MIRROR_REFUSED);
 	ck_assert_uint_eq(pair->stats.writes, 0);
-	free_pair(pair);
+	syncing_free(pair);
 }
 END_TEST
 
 START_TEST(test_a_mirror_is_synced_where_getrandom_is_unknown)
 {
-	struct pair *pair = new_pair(_i ? 512 : -1, true);
+	struct syncing *pair = new_pair(_i ? 512 : -1, true);
 
 	fes_set_entropy(pair->context, be_unknown);
-	ck_assert_int_eq(sync_pair(pair), FES_MIRROR_SYNCED);
+	ck_assert_int_eq(syncing_run(pair), FES_MIRROR_SYNCED);
 	ck_assert_ptr_nonnull(strstr(pair->note, "gives no entropy"));
-	free_pair(pair);
+	syncing_free(pair);
 }
 END_TEST
 
 START_TEST(test_a_mirror_is_synced_without_entropy_and_that_is_noted)
 {
-	struct pair *pair = new_pair(_i ? 512 : -1, true);
+	struct syncing *pair = new_pair(_i ? 512 : -1, true);
 
 	fes_set_entropy(pair->context, give_nothing);
-	ck_assert_int_eq(sync_pair(pair), FES_MIRROR_SYNCED);
+	ck_assert_int_eq(syncing_run(pair), FES_MIRROR_SYNCED);
 	ck_assert_ptr_nonnull(strstr(pair->note, "gives no entropy"));
 	if (_i)
 		expect_kept(pair, 512);
 	else
-		ck_assert(!fixture_has(pair->mirror, FES_SEED_PATH));
-	free_pair(pair);
+		ck_assert(!fixture_has(pair->mirror.f, FES_SEED_PATH));
+	syncing_free(pair);
 }
 END_TEST
 
 /* The last write of a good sync is that of the seed; the one before is another's. */
-static enum fes_mirror_state sync_with_last_write_failing(struct pair *pair)
+static enum fes_mirror_state sync_with_last_write_failing(struct syncing *pair)
 {
-	struct pair *good = new_pair(FES_SEED_LEN, true);
+	struct syncing *good = new_pair(FES_SEED_LEN, true);
 
-	ck_assert_int_eq(sync_pair(good), FES_MIRROR_SYNCED);
-	pair->fault = (struct fault){
+	ck_assert_int_eq(syncing_run(good), FES_MIRROR_SYNCED);
+	pair->mirror.fault = (struct fault){
 		.ops = TESTDEV_WRITE, .error = -EIO, .nth = good->stats.writes};
-	free_pair(good);
-	return sync_pair(pair);
+	syncing_free(good);
+	return syncing_run(pair);
 }
 
 START_TEST(test_a_mirror_fails_whose_files_are_in_sync_but_not_its_seed)
 {
-	struct pair *pair = new_pair(FES_SEED_LEN, true);
+	struct syncing *pair = new_pair(FES_SEED_LEN, true);
 
 	ck_assert_int_eq(sync_with_last_write_failing(pair), FES_MIRROR_FAILED);
-	ck_assert_uint_eq(pair->fault.n_fired, 1);
+	ck_assert_uint_eq(pair->mirror.fault.n_fired, 1);
 	ck_assert_ptr_nonnull(strstr(pair->message, "in sync, but its random seed"));
 	expect_kept(pair, FES_SEED_LEN);
-	pair->fault = (struct fault){0};
-	ck_assert_int_eq(sync_pair(pair), FES_MIRROR_IN_SYNC);
+	pair->mirror.fault = (struct fault){0};
+	ck_assert_int_eq(syncing_run(pair), FES_MIRROR_IN_SYNC);
 	ck_assert_uint_eq(pair->stats.writes, 0);
-	free_pair(pair);
+	syncing_free(pair);
 }
 END_TEST
 
 START_TEST(test_a_mirror_fails_when_the_kernel_refuses)
 {
-	struct pair *pair = new_pair(FES_SEED_LEN, true);
+	struct syncing *pair = new_pair(FES_SEED_LEN, true);
 
 	fes_set_entropy(pair->context, refuse);
-	ck_assert_int_eq(sync_pair(pair), FES_MIRROR_FAILED);
+	ck_assert_int_eq(syncing_run(pair), FES_MIRROR_FAILED);
 	ck_assert_ptr_nonnull(strstr(pair->message, strerror(EIO)));
 	expect_kept(pair, FES_SEED_LEN);
-	free_pair(pair);
+	syncing_free(pair);
 }
 END_TEST
 
