@@ -80,7 +80,7 @@ test_verbs()
 
 test_options_of_each_verb()
 {
-	local common='--disk= --timeout= --quiet --verbose --no-legend --help --version'
+	local common='--disk= --timeout= --progress= --quiet --verbose --no-legend --help --version'
 	local sync='--primary= --dry-run --manage= --exclude= --quick --random-seed= --strict --force'
 	local verb
 
