@@ -13,7 +13,7 @@ fail()
 	exit 1
 }
 
-# Not run on made-up disks: .ci/run does the first, make distcheck the same as the last, with DESTDIR; the
+# Not run on made-up disks: .ci/run does the first, make distcheck does as the last, in a scratch folder; the
 # packages need a Debian of their own.
 elsewhere=(try debian-package install)
 
