@@ -156,7 +156,10 @@ judge()
 	for part in "${PARTS[@]}"; do
 		diff -rq "${OWN[@]/#/--exclude=}" "primary/$part" "after/$part"
 	done
-	! cmp -s primary/loader/random-seed after/loader/random-seed
+	! cmp -s primary/loader/random-seed after/loader/random-seed || {
+		echo "$1: the random seed is that of disk1.img" >&2
+		exit 1
+	}
 	for part in "before-$1" after; do
 		(cd "$part" && rm -rf "${PARTS[@]}")
 		find "$part" -mindepth 1 -type d -empty -delete
