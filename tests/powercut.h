@@ -100,13 +100,14 @@ void cut_totals_print(const struct cut_totals *totals);
 
 struct cut_program {
 	Suite *(*make_suite)(void);
-	void (*print)(void); /* what was counted */
-	size_t shared_size;  /* bytes */
+	void (*print)(void); /* what was counted beside the totals; NULL: nothing was */
+	size_t shared_size;  /* bytes; 0: of struct cut_totals alone */
 };
 
 /*
  * main() of a test program. Before the suite is made, *@scratch is a folder for volumes and *@shared
- * memory, all zero, that the cases share although each is a process of its own.
+ * memory, all zero, that the cases share although each is a process of its own. It begins
+ * with struct cut_totals, which are printed in the end.
  */
 int cut_main(const struct cut_program *program, char **scratch, void **shared);
 
@@ -320,3 +321,23 @@ uint64_t cut_flush_before_commit(struct cut_case *c, const struct write_log *log
 bool cut_enumerate(struct cut_case *c, const struct write_log *log,
 	const struct cut_effort *effort);
 const char *cut_case_fault(const struct cut_case *c);
+
+/* ---- powercut-prove.c ---- */
+
+/* What a program does when neither more nor less is asked for. */
+struct cut_normal {
+	struct cut_effort others; /* FAT12, FAT16 */
+	struct cut_effort fat32;
+};
+
+/* The effort for a volume of @shape at the level that is asked for. */
+struct cut_effort cut_effort_for(const struct cut_shape *shape, const struct cut_normal *normal);
+
+/* cut_record(), which has to end well. write_log_free() the log. */
+struct write_log *cut_record_good(struct cut_case *c, struct fault *fault);
+
+/*
+ * Record a sync, which has to end well, and judge all that a power cut can leave of it: nothing may
+ * be wrong, and what was written last must be durable when the sync ends.
+ */
+void cut_prove(struct cut_case *c, const struct cut_effort *effort);

@@ -191,39 +191,18 @@ static const struct cut_workload swapped_without_room = {
 	.files = smaller_files, .foreign = filler, .finds = {"/k"},
 };
 
-static struct cut_effort effort_for(const struct cut_shape *shape)
-{
-	/* In the order of the struct. */
-	static const struct cut_effort full = {CUT_EXHAUSTIVE, 40, 1, 211, 1, 1, 5, 64, 5};
-	static const struct cut_effort full32 = {CUT_EXHAUSTIVE, 20, 2, 211, 3, 3, 31, 24, 7};
-	static const struct cut_effort normal = {400, 30, 7, 61, 3, 5, 31, 16, 7};
-	static const struct cut_effort normal32 = {40, 8, 11, 47, 17, 31, 67, 6, 7};
-	static const struct cut_effort quick = {60, 10, 5, 61, 40, 97, 34, 6, 7};
-	static const struct cut_effort quick32 = {12, 4, 7, 47, 60, 97, 94, 4, 7};
-	bool is_fat32 = shape->fat_bits == 32;
-
-	if (cut_level() == CUT_FULL)
-		return is_fat32 ? full32 : full;
-	if (cut_level() == CUT_QUICK)
-		return is_fat32 ? quick32 : quick;
-	return is_fat32 ? normal32 : normal;
-}
-
-static void prove_case(struct cut_case *c, const struct cut_effort *effort)
-{
-	struct write_log *log;
-
-	ck_assert_msg(cut_record(c, NULL, &log) == FES_MIRROR_SYNCED, "%s", cut_case_fault(c));
-	ck_assert_msg(cut_enumerate(c, log, effort), "%s", cut_case_fault(c));
-	write_log_free(log);
-}
+/* In the order of struct cut_effort. */
+static const struct cut_normal normal = {
+	{400, 30, 7, 61, 3, 5, 31, 16, 7},
+	{40, 8, 11, 47, 17, 31, 67, 6, 7},
+};
 
 static void prove(const struct cut_shape *shape, const struct cut_workload *workload)
 {
-	struct cut_effort effort = effort_for(shape);
+	struct cut_effort effort = cut_effort_for(shape, &normal);
 	struct cut_case *c = cut_case_new(scratch, shape, workload, totals);
 
-	prove_case(c, &effort);
+	cut_prove(c, &effort);
 	cut_case_free(c);
 }
 
@@ -272,10 +251,10 @@ END_TEST
 START_TEST(test_old_goes_first_when_room_is_short)
 {
 	static const struct cut_workload *const workloads[] = {&swapped, &swapped_without_room};
-	struct cut_effort effort = effort_for(&fat12_small);
+	struct cut_effort effort = cut_effort_for(&fat12_small, &normal);
 	struct cut_case *c = cut_case_new(scratch, &fat12_small, workloads[_i], totals);
 
-	prove_case(c, &effort);
+	cut_prove(c, &effort);
 	ck_assert(cut_case_removed_first(c));
 	cut_case_free(c);
 }
@@ -299,14 +278,9 @@ static Suite *make_suite(void)
 	return suite;
 }
 
-static void print_totals(void)
-{
-	cut_totals_print(totals);
-}
-
 int main(void)
 {
-	static const struct cut_program program = {make_suite, print_totals, sizeof *totals};
+	static const struct cut_program program = {.make_suite = make_suite};
 
 	return cut_main(&program, &scratch, (void **)&totals);
 }

@@ -293,14 +293,9 @@ static Suite *make_suite(void)
 	return suite;
 }
 
-static void print_totals(void)
-{
-	cut_totals_print(totals);
-}
-
 int main(void)
 {
-	static const struct cut_program program = {make_suite, print_totals, sizeof *totals};
+	static const struct cut_program program = {.make_suite = make_suite};
 
 	return cut_main(&program, &scratch, (void **)&totals);
 }

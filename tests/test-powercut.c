@@ -562,23 +562,11 @@ static const struct cut_workload no_room_with_company = {.files = last_choices_w
 
 /* ---- how much ---- */
 
-static struct cut_effort effort_for(const struct cut_shape *shape)
-{
-	/* In the order of the struct: states and hidden ones per epoch; every so many of the rest. */
-	static const struct cut_effort full = {CUT_EXHAUSTIVE, 40, 1, 211, 1, 1, 5, 64, 5};
-	static const struct cut_effort full32 = {CUT_EXHAUSTIVE, 20, 2, 211, 3, 3, 31, 24, 7};
-	static const struct cut_effort normal = {600, 40, 5, 61, 3, 5, 17, 24, 7};
-	static const struct cut_effort normal32 = {60, 12, 7, 47, 17, 31, 47, 6, 7};
-	static const struct cut_effort quick = {60, 10, 5, 61, 40, 97, 34, 6, 7};
-	static const struct cut_effort quick32 = {12, 4, 7, 47, 60, 97, 94, 4, 7};
-	bool is_fat32 = shape->fat_bits == 32;
-
-	if (cut_level() == CUT_FULL)
-		return is_fat32 ? full32 : full;
-	if (cut_level() == CUT_QUICK)
-		return is_fat32 ? quick32 : quick;
-	return is_fat32 ? normal32 : normal;
-}
+/* In the order of struct cut_effort. */
+static const struct cut_normal normal = {
+	{600, 40, 5, 61, 3, 5, 17, 24, 7},
+	{60, 12, 7, 47, 17, 31, 47, 6, 7},
+};
 
 /* ---- cases ---- */
 
@@ -587,31 +575,12 @@ static struct cut_case *begin(const struct cut_shape *shape, const struct cut_wo
 	return cut_case_new(scratch, shape, workload, totals);
 }
 
-static struct write_log *record(struct cut_case *c, struct fault *fault)
-{
-	struct write_log *log;
-
-	ck_assert_msg(cut_record(c, fault, &log) == FES_MIRROR_SYNCED, "%s", cut_case_fault(c));
-	return log;
-}
-
-/* Record a sync and judge all that can be left of it. */
-static void prove_case(struct cut_case *c, const struct cut_effort *effort)
-{
-	struct write_log *log = record(c, NULL);
-
-	ck_assert_msg(cut_enumerate(c, log, effort), "%s", cut_case_fault(c));
-	ck_assert_msg(write_log_n_versions(log, write_log_n_epochs(log) - 1) == 0,
-		"what was written last is not durable when the sync ends");
-	write_log_free(log);
-}
-
 static void prove(const struct cut_shape *shape, const struct cut_workload *workload)
 {
-	struct cut_effort effort = effort_for(shape);
+	struct cut_effort effort = cut_effort_for(shape, &normal);
 	struct cut_case *c = begin(shape, workload);
 
-	prove_case(c, &effort);
+	cut_prove(c, &effort);
 	cut_case_free(c);
 }
 
@@ -684,13 +653,13 @@ END_TEST
 static void prove_deeply(const struct cut_shape *shape, const struct cut_workload *workload,
 	const char *path, uint32_t cluster)
 {
-	struct cut_effort effort = effort_for(shape);
+	struct cut_effort effort = cut_effort_for(shape, &normal);
 	struct cut_case *c = begin(shape, workload);
 
 	if (path)
 		ck_assert_uint_eq(cut_case_first_cluster(c, path), cluster);
 	effort.nested_every = shape->fat_bits == 32 ? 17 : cut_level() == CUT_QUICK ? 4 : 1;
-	prove_case(c, &effort);
+	cut_prove(c, &effort);
 	cut_case_free(c);
 }
 
@@ -724,11 +693,11 @@ END_TEST
 
 START_TEST(test_other_contents_take_the_clusters_of_an_interrupted_sync)
 {
-	struct cut_effort effort = effort_for(&fat12_plain);
+	struct cut_effort effort = cut_effort_for(&fat12_plain, &normal);
 	struct cut_case *c = begin(&fat12_plain, &few_then_again);
 
 	effort.nested_every = 1;
-	prove_case(c, &effort);
+	cut_prove(c, &effort);
 	cut_case_free(c);
 }
 END_TEST
@@ -754,11 +723,11 @@ END_TEST
 START_TEST(test_old_goes_first_when_room_is_short)
 {
 	static const struct cut_workload *const workloads[] = {&two_steps, &two_steps_of_images};
-	struct cut_effort effort = effort_for(&fat12_small);
+	struct cut_effort effort = cut_effort_for(&fat12_small, &normal);
 	struct cut_case *c = begin(&fat12_small, workloads[_i]);
 
 	effort.nested_every = 7;
-	prove_case(c, &effort);
+	cut_prove(c, &effort);
 	ck_assert(cut_case_removed_first(c));
 	cut_case_free(c);
 }
@@ -788,7 +757,7 @@ static bool is_caught(struct cut_case *c, uint64_t k, bool all_later)
 		.states_per_epoch = 600, .hidden_per_epoch = 20, .recover_every = 1000000};
 	struct fault drop = {
 		.ops = TESTDEV_FLUSH, .kind = FAULT_DROP, .nth = k, .sticky = all_later};
-	struct write_log *log = record(c, &drop);
+	struct write_log *log = cut_record_good(c, &drop);
 	bool caught;
 
 	caught = !cut_enumerate(c, log, &effort);
@@ -803,7 +772,7 @@ static bool is_caught(struct cut_case *c, uint64_t k, bool all_later)
 START_TEST(test_a_missing_barrier_is_found)
 {
 	struct cut_case *c = begin(&fat12, &upgrade);
-	struct write_log *log = record(c, NULL);
+	struct write_log *log = cut_record_good(c, NULL);
 	uint64_t commit, n;
 
 	commit = cut_flush_before_commit(c, log);
@@ -822,7 +791,7 @@ END_TEST
 START_TEST(test_a_missing_barrier_of_a_growing_directory_is_found)
 {
 	struct cut_case *c = begin(&fat12_plain, &efi_grows_at_341);
-	struct write_log *log = record(c, NULL);
+	struct write_log *log = cut_record_good(c, NULL);
 	uint64_t commit;
 
 	commit = cut_flush_before_commit(c, log);
@@ -837,7 +806,7 @@ END_TEST
 START_TEST(test_a_missing_barrier_of_a_straddling_set_is_found)
 {
 	struct cut_case *c = begin(&fat12_tight_root, &straddling_add);
-	struct write_log *log = record(c, NULL);
+	struct write_log *log = cut_record_good(c, NULL);
 
 	ck_assert(is_caught(c, cut_flush_before_commit(c, log) + 1, false));
 	write_log_free(log);
@@ -889,14 +858,9 @@ static Suite *make_suite(void)
 	return suite;
 }
 
-static void print_totals(void)
-{
-	cut_totals_print(totals);
-}
-
 int main(void)
 {
-	static const struct cut_program program = {make_suite, print_totals, sizeof *totals};
+	static const struct cut_program program = {.make_suite = make_suite};
 
 	return cut_main(&program, &scratch, (void **)&totals);
 }
