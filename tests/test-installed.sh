@@ -8,13 +8,13 @@
 . "${srcdir:-$(dirname "$0")/..}/tests/judge.sh"
 
 : "${builddir:=.}" "${CC:=cc}" "${CXX:=c++}" "${MAKE:=make}" "${SANITIZERS:=}"
-example=$srcdir/examples/sync-esp.c
+builddir=$(realpath "$builddir")
 read -ra cc <<<"$CC"
 read -ra cxx <<<"$CXX"
 read -ra sanitizers <<<"$SANITIZERS"
 warnings=(-Wall -Wextra -Wpedantic -Werror)
 
-# install_library: the header, the libraries and libfatespsync.pc, into $installed.
+# install_library: header, libraries, libfatespsync.pc and examples, into $installed.
 install_library()
 {
 	installed=$SCRATCH/installed
@@ -24,6 +24,8 @@ install_library()
 	PKG_CONFIG_PATH=$(dirname "$(find "$installed" -name libfatespsync.pc)")
 	PKG_CONFIG_SYSROOT_DIR=$installed
 	export PKG_CONFIG_PATH PKG_CONFIG_SYSROOT_DIR
+	example=$(find "$installed" -path '*/examples/sync-esp.c')
+	[[ -n $example ]] || fail "the example was not installed"
 	libdir=$(pkg-config --variable=libdir libfatespsync)
 	[[ $libdir == "$installed"/* ]] || libdir=$installed$libdir
 }
