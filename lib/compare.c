@@ -228,9 +228,9 @@ static int read_mirror(struct fes_comparison *c, const struct wants *wants)
 
 /* Of file @i of the primary, which is not wanted any more then. */
 static int take_digest(struct fes_comparison *c, struct fes_digester *digester,
-	const struct wants *wants, size_t i)
+	const struct wants *wants, size_t i, struct fes_progress *progress)
 {
-	int r = fes_digester_get(digester, c->primary->nodes[i], &c->p_digest[i]);
+	int r = fes_digester_get(digester, c->primary->nodes[i], progress, &c->p_digest[i]);
 
 	c->p_has[i] = r == 0;
 	wants->p[i] = false;
@@ -247,15 +247,13 @@ static int take_digests(struct fes_comparison *c, struct fes_digester *digester,
 
 	for (size_t i = 0; r == 0 && i < c->primary->n_nodes; i++)
 		if (wants->p[i] && fes_digester_has(digester, c->primary->nodes[i]))
-			r = take_digest(c, digester, wants, i);
+			r = take_digest(c, digester, wants, i, NULL);
 	bytes = count_bytes(c->primary, wants->p);
 	if (r == 0 && bytes > 0)
 		fes_progress_begin(progress, FES_PROGRESS_PRIMARY, bytes);
 	for (size_t i = 0; r == 0 && i < c->primary->n_nodes; i++)
-		if (wants->p[i]) {
-			r = take_digest(c, digester, wants, i);
-			fes_progress_add(progress, c->primary->nodes[i]->size);
-		}
+		if (wants->p[i])
+			r = take_digest(c, digester, wants, i, progress);
 	return r;
 }
 

@@ -10,8 +10,14 @@
 /* Small enough to stay in a core's cache between reading and hashing. */
 enum { PIECE = 256 * 1024 };
 
+/* Who is told of bytes that were read. */
+struct reader {
+	void (*tell)(void *userdata, uint64_t bytes);
+	void *userdata;
+};
+
 static int digest_stream(struct fes_volume *volume, struct fat_file *file, XXH3_state_t *state,
-	uint8_t *buf)
+	const struct reader *reader, uint8_t *buf)
 {
 	int64_t n = 1;
 	int r = 0;
@@ -23,13 +29,14 @@ static int digest_stream(struct fes_volume *volume, struct fat_file *file, XXH3_
 		if (n > 0 && XXH3_128bits_update(state, buf, (size_t)n) != XXH_OK)
 			return -EINVAL;
 		if (n > 0)
-			fes_progress_add(volume->progress, (uint64_t)n);
+			reader->tell(reader->userdata, (uint64_t)n);
 		r = n < 0 ? (int)n : fes_poll(volume->context);
 	}
 	return r;
 }
 
-int fes_digest_file(struct fes_volume *volume, const struct fes_node *node, struct fes_digest *ret)
+static int digest_file(struct fes_volume *volume, const struct fes_node *node,
+	const struct reader *reader, struct fes_digest *ret)
 {
 	XXH3_state_t *state = XXH3_createState();
 	uint8_t *buf = blkdev_buffer_new(PIECE);
@@ -39,7 +46,7 @@ int fes_digest_file(struct fes_volume *volume, const struct fes_node *node, stru
 	if (state && buf)
 		r = fat_file_open(volume->fat, node->first_cluster, node->size, node->path, &file);
 	if (r == 0)
-		r = digest_stream(volume, file, state, buf);
+		r = digest_stream(volume, file, state, reader, buf);
 	if (r == 0) {
 		XXH128_hash_t hash = XXH3_128bits_digest(state);
 
@@ -49,6 +56,18 @@ int fes_digest_file(struct fes_volume *volume, const struct fes_node *node, stru
 	free(buf);
 	(void)XXH3_freeState(state);
 	return r;
+}
+
+static void tell_progress(void *userdata, uint64_t bytes)
+{
+	fes_progress_add(userdata, bytes);
+}
+
+int fes_digest_file(struct fes_volume *volume, const struct fes_node *node, struct fes_digest *ret)
+{
+	struct reader reader = {tell_progress, volume->progress};
+
+	return digest_file(volume, node, &reader, ret);
 }
 
 /* ---- the primary's ---- */
@@ -62,6 +81,7 @@ enum job_state {
 struct job {
 	enum job_state state;
 	int error;
+	uint64_t bytes; /* that were read so far */
 	struct fes_digest digest;
 };
 
@@ -95,9 +115,26 @@ static bool take_job(struct fes_digester *d, size_t *ret)
 static void finish_job(struct fes_digester *d, size_t id, int error, struct fes_digest digest)
 {
 	(void)pthread_mutex_lock(&d->lock);
-	d->jobs[id] = (struct job){JOB_DONE, error, digest};
+	d->jobs[id] = (struct job){.state = JOB_DONE, .error = error, .digest = digest};
 	if (d->error == 0 && error != -ECANCELED)
 		d->error = error;
+	(void)pthread_cond_broadcast(&d->changed);
+	(void)pthread_mutex_unlock(&d->lock);
+}
+
+/* Who waits for a large file wants to know how far it is. */
+struct reading {
+	struct fes_digester *d;
+	size_t id;
+};
+
+static void note_bytes(void *userdata, uint64_t bytes)
+{
+	struct reading *reading = userdata;
+	struct fes_digester *d = reading->d;
+
+	(void)pthread_mutex_lock(&d->lock);
+	d->jobs[reading->id].bytes += bytes;
 	(void)pthread_cond_broadcast(&d->changed);
 	(void)pthread_mutex_unlock(&d->lock);
 }
@@ -109,7 +146,9 @@ static void *run_jobs(void *userdata)
 
 	while (take_job(d, &id)) {
 		struct fes_digest digest = {0};
-		int r = fes_digest_file(d->tree->volume, d->tree->nodes[id], &digest);
+		struct reading reading = {d, id};
+		struct reader reader = {note_bytes, &reading};
+		int r = digest_file(d->tree->volume, d->tree->nodes[id], &reader, &digest);
 
 		finish_job(d, id, r, digest);
 	}
@@ -167,18 +206,34 @@ void fes_digester_want(struct fes_digester *d, const struct fes_node *node)
 	(void)pthread_mutex_unlock(&d->lock);
 }
 
-int fes_digester_get(struct fes_digester *d, const struct fes_node *node, struct fes_digest *ret)
+/* What is told may take its time, and nobody else should wait for it. The lock is held. */
+static uint64_t tell_bytes(struct fes_digester *d, struct fes_progress *progress, uint64_t bytes)
+{
+	(void)pthread_mutex_unlock(&d->lock);
+	fes_progress_add(progress, bytes);
+	(void)pthread_mutex_lock(&d->lock);
+	return bytes;
+}
+
+int fes_digester_get(struct fes_digester *d, const struct fes_node *node,
+	struct fes_progress *progress, struct fes_digest *ret)
 {
 	const struct job *job = &d->jobs[node->id];
+	uint64_t told = 0;
 	int r;
 
 	(void)pthread_mutex_lock(&d->lock);
 	while (job->state == JOB_WANTED)
-		(void)pthread_cond_wait(&d->changed, &d->lock);
+		if (progress && job->bytes > told)
+			told += tell_bytes(d, progress, job->bytes - told);
+		else
+			(void)pthread_cond_wait(&d->changed, &d->lock);
 	r = job->state == JOB_DONE ? job->error : -EINVAL;
 	if (r == 0)
 		*ret = job->digest;
 	(void)pthread_mutex_unlock(&d->lock);
+	if (r == 0)
+		fes_progress_add(progress, node->size - told);
 	return r;
 }
 

@@ -295,9 +295,12 @@ void fes_digester_stop(struct fes_digester *digester);
 /* Ask for the digest of the primary's @node; does not wait. */
 void fes_digester_want(struct fes_digester *digester, const struct fes_node *node);
 
-/* Wait for a digest that was asked for. 0 or the error of reading the file. */
+/*
+ * Wait for a digest that was asked for; the bytes of the file are added to  (may be NULL) as
+ * they are read. 0 or the error of reading the file.
+ */
 int fes_digester_get(struct fes_digester *digester, const struct fes_node *node,
-	struct fes_digest *ret);
+	struct fes_progress *progress, struct fes_digest *ret);
 
 /* Whether fes_digester_get() would not wait. */
 bool fes_digester_has(struct fes_digester *digester, const struct fes_node *node);

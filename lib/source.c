@@ -46,7 +46,7 @@ static int source_begin(struct fat_source *base, bool reading_back)
 		fes_progress_read_back(source->mirror->progress);
 		return 0;
 	}
-	r = fes_digester_get(source->digester, node, &source->expected);
+	r = fes_digester_get(source->digester, node, NULL, &source->expected);
 	if (r < 0)
 		return r;
 	return fat_file_open(source->primary->fat, node->first_cluster, node->size, node->path,

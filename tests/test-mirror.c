@@ -157,7 +157,7 @@ START_TEST(test_contents_that_change_before_they_are_copied_are_noticed)
 
 	ck_assert_ptr_nonnull(kernel);
 	fes_digester_want(t->digester, kernel);
-	ck_assert_int_eq(fes_digester_get(t->digester, kernel, &digest), 0);
+	ck_assert_int_eq(fes_digester_get(t->digester, kernel, NULL, &digest), 0);
 	kernel_bytes(t)[100] ^= 1;
 	expect_stop(t, "changed while it was read");
 	syncing_free(t);

@@ -259,6 +259,26 @@ START_TEST(test_a_dry_run_does_not_copy)
 }
 END_TEST
 
+/* The primary has more to read than the mirror, which may have to wait for it, or not. */
+START_TEST(test_who_waits_for_the_primary_is_told_all_of_its_bytes)
+{
+	struct test *t = new_test();
+	const struct event *event;
+
+	run_shell("mren -i mirror ::/EFI/Linux/kept.efi ::/EFI/Linux/old.efi;"
+		  " for i in 1 2 3 4 5; do mcopy -i primary kept ::/EFI/Linux/$i.efi; done");
+	add_mirror(t, "mirror");
+	fes_sync_set_flags(t->sync, FES_SYNC_DRY_RUN);
+	run(t);
+	expect_order(t, "mirror");
+	expect_whole(t, "mirror", FES_PROGRESS_COMPARE, KEPT);
+	event = last_of(t, "mirror", FES_PROGRESS_PRIMARY);
+	if (event)
+		expect_whole(t, "mirror", FES_PROGRESS_PRIMARY, event->total);
+	free_test(t);
+}
+END_TEST
+
 START_TEST(test_mirrors_side_by_side_are_told_apart_and_one_at_a_time)
 {
 	struct test *t = new_test();
@@ -371,6 +391,7 @@ int main(void)
 	tcase_add_test(tc, test_a_sync_tells_the_bytes_that_it_reads_writes_and_reads_back);
 	tcase_add_test(tc, test_a_mirror_in_sync_is_only_compared);
 	tcase_add_test(tc, test_a_dry_run_does_not_copy);
+	tcase_add_test(tc, test_who_waits_for_the_primary_is_told_all_of_its_bytes);
 	tcase_add_test(tc, test_mirrors_side_by_side_are_told_apart_and_one_at_a_time);
 	tcase_add_test(tc, test_the_rate_is_bounded);
 	tcase_add_test(tc, test_a_refused_mirror_ends);
