@@ -164,6 +164,21 @@ has seen 'a-f\.\.\..*img  copy'
 sed "s/$escape\[[0-9]*[A-Za-z]//g" seen | awk 'length() > 40 { exit 1 }' ||
 	fail "a line is wider than the window"
 
+# Nor are there more lines than fit. All mirrors are held, so that all are waited for.
+for mirror in mirror second third; do
+	make_mirror $mirror
+done
+on_terminal 'stty rows 3; flock mirror flock second flock third \
+	"$FATESPSYNC" --primary=primary --progress=yes --timeout=1 mirror second third 2>&1'
+has seen '^and 2 more'
+has_not seen "$escape\[[3-9]A"
+
+# In the background nothing is drawn: the terminal belongs to somebody else then.
+make_mirror mirror
+on_terminal 'bash -c '\''set -m; "$FATESPSYNC" --primary=primary --progress=yes mirror & wait'\'
+has seen '^mirror: .*synced'
+has_not seen 'mirror  check'
+
 # By itself it comes when a sync takes long: here somebody else holds the mirror until it has come.
 make_mirror mirror
 rm -f let-go

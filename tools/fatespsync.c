@@ -150,7 +150,7 @@ static void print_help(void)
 		"      --disk=PATH              look for partitions on this disk or image only\n"
 		"      --timeout=SEC            wait so long for another run, or for mirrors\n"
 		"      --json=pretty|short|off  print JSON\n"
-		"      --progress=auto|yes|no   auto: show how far it is, on a terminal\n"
+		"      --progress=auto|yes|no   show how far it is (auto: on a terminal)\n"
 		"  -q, --quiet                  print failures only\n"
 		"  -v, --verbose                print more\n"
 		"      --no-legend              leave out headlines and totals\n"
