@@ -278,4 +278,73 @@ test_scripts_are_clean()
 	shellcheck "$EXAMPLES/fatespsync-metrics" || complain "exit status $?"
 }
 
+# ---- Ansible ----
+
+# have_ansible: says so where it is not.
+have_ansible()
+{
+	if ! command -v ansible-playbook >/dev/null; then
+		echo '  no ansible-playbook (Debian package ansible-core): the play was not run'
+		return 1
+	fi
+	export HOME=$PWD ANSIBLE_LOCALHOST_WARNING=false ANSIBLE_NOCOLOR=1
+	export ANSIBLE_LOCAL_TEMP=$PWD/ansible ANSIBLE_REMOTE_TEMP=$PWD/ansible
+	unset ANSIBLE_CONFIG
+}
+
+# play STATUS CHANGED MIRROR [OPTION...]: on this machine, with the images as its disks. CHANGED tasks
+# have to have changed something.
+play()
+{
+	local expected=$1 changed=$2 mirror=$3 status=0
+	shift 3
+
+	jq -n --arg program "$FATESPSYNC" --arg mirror "$mirror" --arg folder "$PWD" \
+		'{fatespsync_package: "", fatespsync_become: false, fatespsync_mirrors: [$mirror],
+		fatespsync_command: [$program, "--disk=\($folder)/a.img", "--disk=\($folder)/b.img"]}' \
+		>vars.json
+	LAST="ansible-playbook fatespsync.yml $*"
+	ansible-playbook -c local -i localhost, -e @vars.json "$@" \
+		"$EXAMPLES/ansible/fatespsync.yml" >out 2>err </dev/null || status=$?
+	[[ $status == "$expected" ]] || complain "exit status $status, not $expected: $(cat out)"
+	grep -q " changed=$changed " out || complain "not $changed tasks changed: $(cat out)"
+}
+
+test_play_is_valid()
+{
+	if command -v yamllint >/dev/null; then
+		yamllint -s "$EXAMPLES/ansible/fatespsync.yml" || complain 'yamllint'
+	else
+		echo '  no yamllint: not looked at'
+	fi
+	have_ansible || return 0
+	ansible-playbook --syntax-check -i localhost, "$EXAMPLES/ansible/fatespsync.yml" \
+		>out 2>err </dev/null || complain "$(cat out)"
+	! grep -i warning err >&2 || complain 'a warning'
+}
+
+# Each play takes seconds, so one case has all of them.
+test_play_keeps_mirrors_in_sync()
+{
+	have_ansible || return 0
+	[[ -z ${FATESPSYNC_TEST_QUICK:-} ]] || return 0
+	make_disks
+	boot_from $A
+	remember a.img b.img
+	play 0 1 "$PWD/b.img" --check
+	unchanged a.img b.img
+
+	play 0 1 "$PWD/b.img"
+	list_is b.img $A $B
+	in_sync b.img
+	remember a.img b.img
+	play 0 0 "PARTUUID=$B"
+	unchanged a.img b.img
+
+	put_list a.img $A $B $D
+	play 2 2 "PARTUUID=$B"
+	in_sync b.img
+	grep -q "PARTUUID=$D: missing" out || complain "it is not told which: $(cat out)"
+}
+
 run_cases "$@"
