@@ -92,13 +92,12 @@ static void take_message(void *userdata, enum fes_log_level level, const char *m
 
 static void make_folder(struct fault_bench *bench)
 {
-	(void)snprintf(bench->folder, sizeof bench->folder, "/tmp/fatespsync.XXXXXX");
-	ck_assert_ptr_nonnull(mkdtemp(bench->folder));
-	(void)snprintf(
-		bench->primary_path, sizeof bench->primary_path, "%s/primary.img", bench->folder);
+	scratch_make(&bench->folder);
+	(void)snprintf(bench->primary_path, sizeof bench->primary_path, "%s/primary.img",
+		bench->folder.path);
 	for (int i = 0; i < BENCH_MIRRORS; i++)
 		(void)snprintf(bench->mirror_paths[i], sizeof bench->mirror_paths[i],
-			"%s/mirror%d.img", bench->folder, i);
+			"%s/mirror%d.img", bench->folder.path, i);
 }
 
 struct cut_image fault_image_copy(struct cut_image image)
@@ -126,7 +125,7 @@ static void take_case(struct fault_bench *bench)
 	const struct fault_subject *subject = bench->subject;
 	struct cut_totals unused;
 	struct cut_case *c =
-		cut_case_new(bench->folder, subject->shape, subject->workload, &unused);
+		cut_case_new(bench->folder.path, subject->shape, subject->workload, &unused);
 
 	bench->start = fault_image_copy(cut_case_start(c));
 	bench->target = fault_image_copy(cut_case_primary(c));
@@ -160,13 +159,10 @@ struct fault_bench *fault_bench_new(const struct fault_subject *subject, size_t 
 
 void fault_bench_free(struct fault_bench *bench)
 {
-	char command[96];
-
 	fault_disk_done(&bench->primary);
 	for (size_t i = 0; i < bench->n_mirrors; i++)
 		fault_disk_done(&bench->mirrors[i]);
-	(void)snprintf(command, sizeof command, "rm -r %s", bench->folder);
-	cut_require(system(command) == 0, command);
+	cut_require(scratch_try_remove(&bench->folder), bench->folder.path);
 	fes_free(bench->context);
 	cut_judge_done(bench->judge);
 	free(bench->judge);

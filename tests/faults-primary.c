@@ -326,7 +326,7 @@ static const struct cut_file next_files[] = {
 START_TEST(test_nothing_comes_from_a_primary_half_before_and_half_after_a_sync)
 {
 	struct fault_bench *bench = fault_bench_of(fault_subject_find("changes on FAT12"));
-	struct cut_image next = cut_make_primary(bench->folder, next_files, true);
+	struct cut_image next = cut_make_primary(bench->folder.path, next_files, true);
 	struct change change;
 
 	change = (struct change){.bench = bench, .before = sync_image(bench)};

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -65,9 +66,11 @@ static void become_program(
 
 static int scratch_file(void)
 {
-	char path[] = "/tmp/fatespsync.XXXXXX";
-	int fd = mkstemp(path);
+	char path[PATH_MAX];
+	int fd;
 
+	(void)snprintf(path, sizeof path, "%s/fatespsync.XXXXXX", scratch_parent());
+	fd = mkstemp(path);
 	ck_assert_int_ge(fd, 0);
 	ck_assert_int_eq(unlink(path), 0);
 	return fd;
@@ -125,7 +128,7 @@ static struct ending run_sync(
 	const struct fault_bench *bench, const struct wrap_fault *fault, const char *more)
 {
 	const char *args[ARGS_MAX];
-	char primary[128];
+	char primary[320];
 
 	sync_args(bench, args, primary, sizeof primary, more);
 	return run_program(args, fault);

@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "tests/powercut.h"
+#include "tests/scratch.h"
 #include "tests/testdev.h"
 
 /* Shared between the processes of a test program. */
@@ -104,9 +105,9 @@ struct fault_bench {
 	struct fes_managed managed;
 	struct cut_judge *judge;
 	struct fes_context *context;
-	char folder[64];
-	char primary_path[96];
-	char mirror_paths[BENCH_MIRRORS][96];
+	struct scratch folder;
+	char primary_path[256];
+	char mirror_paths[BENCH_MIRRORS][256];
 	struct fault_disk primary;
 	struct fault_disk mirrors[BENCH_MIRRORS];
 	size_t n_mirrors;

@@ -2,7 +2,6 @@
 #include <config.h>
 
 #include <check.h>
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
@@ -15,6 +14,7 @@
 #include <unistd.h>
 
 #include "tests/fixture.h"
+#include "tests/scratch.h"
 #include "tests/testdev.h"
 
 enum {
@@ -46,34 +46,22 @@ bool fixture_tools(void)
 /* ---- a folder with the image in it ---- */
 
 struct folder {
-	char path[200];
+	struct scratch scratch;
 	char image[256];
 };
 
 static struct folder folder_new(void)
 {
-	const char *tmp = getenv("TMPDIR");
 	struct folder folder;
 
-	(void)snprintf(
-		folder.path, sizeof folder.path, "%.150s/fatespsync-XXXXXX", tmp ? tmp : "/tmp");
-	ck_assert_ptr_nonnull(mkdtemp(folder.path));
-	(void)snprintf(folder.image, sizeof folder.image, "%s/x.img", folder.path);
+	scratch_make(&folder.scratch);
+	(void)snprintf(folder.image, sizeof folder.image, "%s/x.img", folder.scratch.path);
 	return folder;
 }
 
-/* There are no folders in it. */
 static void folder_remove(const struct folder *folder)
 {
-	DIR *dir = opendir(folder->path);
-	struct dirent *entry;
-
-	ck_assert_ptr_nonnull(dir);
-	while ((entry = readdir(dir)))
-		if (entry->d_type == DT_REG)
-			ck_assert_int_eq(unlinkat(dirfd(dir), entry->d_name, 0), 0);
-	ck_assert_int_eq(closedir(dir), 0);
-	ck_assert_int_eq(rmdir(folder->path), 0);
+	scratch_remove(&folder->scratch);
 }
 
 /* Zeros become holes: most of a FAT32 volume is. */
@@ -129,7 +117,8 @@ static char *run_in(const struct folder *folder, const char *command, int *statu
 	ck_assert_ptr_nonnull(script);
 	ck_assert_ptr_nonnull(output);
 	(void)snprintf(
-		script, size, "exec 2>&1; cd '%s' && %s%s", folder->path, tools_path, command);
+		script, size, "exec 2>&1; cd '%s' && %s%s", folder->scratch.path, tools_path,
+		command);
 	pipe = popen(script, "r");
 	ck_assert_ptr_nonnull(pipe);
 	while (len < 65535 && (n = fread(output + len, 1, 65535 - len, pipe)) > 0)
@@ -225,7 +214,7 @@ static void write_pattern(const struct folder *folder, uint8_t seed, uint32_t si
 	ck_assert_ptr_nonnull(bytes);
 	for (uint32_t i = 0; i < size; i++)
 		bytes[i] = fixture_byte(seed, i);
-	(void)snprintf(path, sizeof path, "%s/seed%u", folder->path, seed);
+	(void)snprintf(path, sizeof path, "%s/seed%u", folder->scratch.path, seed);
 	file = fopen(path, "w");
 	ck_assert_ptr_nonnull(file);
 	ck_assert_uint_eq(fwrite(bytes, 1, size, file), size);

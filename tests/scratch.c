@@ -13,12 +13,17 @@
 
 #include "tests/scratch.h"
 
-void scratch_make(struct scratch *scratch)
+const char *scratch_parent(void)
 {
 	const char *tmp = getenv("TMPDIR");
 
-	(void)snprintf(scratch->path, sizeof scratch->path, "%.150s/fatespsync-XXXXXX",
-		tmp ? tmp : "/tmp");
+	return tmp ? tmp : "/tmp";
+}
+
+void scratch_make(struct scratch *scratch)
+{
+	ck_assert_int_lt(snprintf(scratch->path, sizeof scratch->path, "%s/fatespsync-XXXXXX",
+		scratch_parent()), (int)sizeof scratch->path);
 	ck_assert_ptr_nonnull(mkdtemp(scratch->path));
 }
 
@@ -30,9 +35,14 @@ static int remove_one(const char *path, const struct stat *st, int type, struct 
 	return remove(path);
 }
 
-void scratch_remove(struct scratch *scratch)
+bool scratch_try_remove(const struct scratch *scratch)
 {
-	ck_assert_int_eq(nftw(scratch->path, remove_one, 16, FTW_DEPTH | FTW_PHYS), 0);
+	return nftw(scratch->path, remove_one, 16, FTW_DEPTH | FTW_PHYS) == 0;
+}
+
+void scratch_remove(const struct scratch *scratch)
+{
+	ck_assert(scratch_try_remove(scratch));
 }
 
 static void full_path(const struct scratch *scratch, const char *path, char ret[PATH_MAX])

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "fat/blkdev.h"
+#include "tests/scratch.h"
 #include "tests/testdev.h"
 
 enum {
@@ -25,8 +26,8 @@ enum {
 
 /* ---- files in a scratch folder of each case ---- */
 
-static char folder[64];
-static char image[128];
+static struct scratch folder;
+static char image[256];
 
 static void write_image(void)
 {
@@ -39,18 +40,15 @@ static void write_image(void)
 
 static void make_image(void)
 {
-	const char *tmp = getenv("TMPDIR");
-
-	(void)snprintf(folder, sizeof(folder), "%.30s/test-blkdev-XXXXXX", tmp ? tmp : "/tmp");
-	ck_assert_ptr_nonnull(mkdtemp(folder));
-	(void)snprintf(image, sizeof(image), "%s/image", folder);
+	scratch_make(&folder);
+	(void)snprintf(image, sizeof(image), "%s/image", folder.path);
 	write_image();
 }
 
 static void remove_image(void)
 {
 	ck_assert_int_eq(unlink(image), 0);
-	ck_assert_int_eq(rmdir(folder), 0);
+	ck_assert_int_eq(rmdir(folder.path), 0);
 }
 
 static struct blkdev *open_image(unsigned flags, uint64_t offset, uint64_t size)
@@ -384,12 +382,12 @@ END_TEST
 START_TEST(test_what_is_no_file_is_refused)
 {
 	struct blkdev *dev = NULL;
-	char path[160];
+	char path[256];
 
-	ck_assert_int_eq(blkdev_open_path(folder, 0, 0, 0, &dev), -EISDIR);
+	ck_assert_int_eq(blkdev_open_path(folder.path, 0, 0, 0, &dev), -EISDIR);
 	ck_assert_int_eq(blkdev_open_path("/dev/null", BLKDEV_WRITABLE, 0, 0, &dev), -ENODEV);
 
-	(void)snprintf(path, sizeof(path), "%s/missing", folder);
+	(void)snprintf(path, sizeof(path), "%s/missing", folder.path);
 	ck_assert_int_eq(blkdev_open_path(path, 0, 0, 0, &dev), -ENOENT);
 	ck_assert_int_eq(mkfifo(path, 0600), 0);
 	ck_assert_int_eq(blkdev_open_path(path, BLKDEV_WRITABLE, 0, 0, &dev), -ENODEV);
@@ -446,13 +444,13 @@ START_TEST(test_a_file_is_known_by_any_of_its_names)
 {
 	struct blkdev_identity a, b, c;
 	struct blkdev *dev;
-	char path[160];
+	char path[256];
 
 	dev = open_image(0, 0, 0);
 	a = blkdev_get_identity(dev);
 	blkdev_close(dev);
 
-	(void)snprintf(path, sizeof(path), "%s/other", folder);
+	(void)snprintf(path, sizeof(path), "%s/other", folder.path);
 	ck_assert_int_eq(link(image, path), 0);
 	ck_assert_int_eq(blkdev_open_path(path, BLKDEV_WRITABLE, 0, 0, &dev), 0);
 	b = blkdev_get_identity(dev);
@@ -781,12 +779,12 @@ START_TEST(test_a_block_device_whose_node_was_taken_away_is_gone)
 {
 	struct blkdev *dev = NULL;
 	struct stat st;
-	char node[160];
+	char node[256];
 	uint64_t size;
 
 	if (!attach_loop(false))
 		return;
-	(void)snprintf(node, sizeof(node), "%s/node", folder);
+	(void)snprintf(node, sizeof(node), "%s/node", folder.path);
 	ck_assert_int_eq(stat(loop_path, &st), 0);
 	ck_assert_int_eq(mknod(node, S_IFBLK | 0600, st.st_rdev), 0);
 	if (blkdev_open_path(node, 0, 0, 0, &dev) == 0) {

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "fat/internal.h"
+#include "tests/scratch.h"
 #include "tests/testdev.h"
 
 enum { N_TYPES = 3, MAX_FINDINGS = 1100 };
@@ -1156,11 +1157,10 @@ static bool make_original(int type, const char *dir)
 
 static bool make_originals(void)
 {
-	const char *tmp = getenv("TMPDIR");
 	char dir[256], command[300];
 	bool made = true;
 
-	snprintf(dir, sizeof dir, "%s/test-check.XXXXXX", tmp ? tmp : "/tmp");
+	snprintf(dir, sizeof dir, "%s/test-check.XXXXXX", scratch_parent());
 	if (!mkdtemp(dir))
 		return false;
 	for (int type = 0; type < N_TYPES; type++)
