@@ -51,7 +51,7 @@ install_program()
 {
 	"$MAKE" -s install-strip DESTDIR="$SCRATCH/installed" >"$SCRATCH/install.log" 2>&1 ||
 		fail "install: $(cat "$SCRATCH/install.log")"
-	PROGRAM=$(find "$SCRATCH/installed" -name fatespsync -type f -perm -u+x)
+	PROGRAM=$(find "$SCRATCH/installed" -path "*/sbin/fatespsync" -type f -perm -u+x)
 }
 
 # copy_program FILE TARGET: with the libraries that it needs.
