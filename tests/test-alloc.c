@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "fat/internal.h"
+#include "tests/suite.h"
 
 enum {
 	MAX_CLUSTERS = 256
@@ -281,8 +282,6 @@ int main(void)
 {
 	Suite *suite = suite_create("alloc");
 	TCase *tc = tcase_create("alloc");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_test(tc, test_free_and_lost_clusters_are_free_and_others_never);
 	tcase_add_test(tc, test_neighbours_that_are_free_and_lost_are_one_run);
@@ -296,9 +295,5 @@ int main(void)
 	tcase_add_test(tc, test_a_cluster_that_was_taken_alone_divides_its_run);
 	tcase_add_loop_test(tc, test_whatever_the_volume_looks_like, 0, 50);
 	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed > 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

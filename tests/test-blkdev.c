@@ -17,6 +17,7 @@
 
 #include "fat/blkdev.h"
 #include "tests/scratch.h"
+#include "tests/suite.h"
 #include "tests/testdev.h"
 
 enum {
@@ -1293,16 +1294,10 @@ static TCase *testdev_case(void)
 int main(void)
 {
 	Suite *suite = suite_create("blkdev");
-	SRunner *runner;
-	int failed;
 
 	suite_add_tcase(suite, handle_case());
 	suite_add_tcase(suite, file_case());
 	suite_add_tcase(suite, block_case());
 	suite_add_tcase(suite, testdev_case());
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed > 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

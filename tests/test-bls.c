@@ -14,6 +14,7 @@
 #include "lib/bls.h"
 #include "lib/paths.h"
 #include "tests/faults-wrap.h"
+#include "tests/suite.h"
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
@@ -677,15 +678,9 @@ int main(void)
 	};
 	Suite *suite = suite_create("bls");
 	TCase *tc = tcase_create("bls");
-	SRunner *runner;
-	int failed;
 
 	for (size_t i = 0; i < COUNT(tests); i++)
 		tcase_add_test(tc, tests[i]);
 	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed > 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

@@ -15,6 +15,7 @@
 #include "lib/boots.h"
 #include "tests/faults-wrap.h"
 #include "tests/side.h"
+#include "tests/suite.h"
 
 enum { FAT12 = 0, FAT16 = 1, FAT32 = 2 };
 
@@ -695,8 +696,6 @@ int main(void)
 {
 	TCase *tc = tcase_create("boots");
 	Suite *suite = suite_create("boots");
-	SRunner *runner;
-	int failed;
 
 	if (!fixture_tools())
 		return 77;
@@ -729,9 +728,5 @@ int main(void)
 	tcase_add_test(tc, test_without_memory_nothing_is_said_and_nothing_is_lost);
 	tcase_add_test(tc, test_what_cannot_be_read_is_an_error);
 	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed > 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

@@ -13,6 +13,7 @@
 #include <sys/sysmacros.h>
 
 #include "lib/internal.h"
+#include "tests/suite.h"
 #include "tests/sysroot.h"
 
 enum { MIB = 1024 * 1024 };
@@ -131,8 +132,6 @@ int main(void)
 {
 	TCase *tc = tcase_create("busy");
 	Suite *suite = suite_create("busy");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, test_an_image_that_is_not_mounted_is_free);
@@ -142,9 +141,5 @@ int main(void)
 	tcase_add_test(tc, test_a_device_is_blamed_on_its_mount);
 	tcase_add_test(tc, test_a_device_is_blamed_on_its_holder);
 	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed > 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

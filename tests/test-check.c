@@ -16,6 +16,7 @@
 
 #include "fat/internal.h"
 #include "tests/scratch.h"
+#include "tests/suite.h"
 #include "tests/testdev.h"
 
 enum { N_TYPES = 3, MAX_FINDINGS = 1100 };
@@ -1171,12 +1172,9 @@ static bool make_originals(void)
 
 static void add(Suite *suite, const char *name, const TTest *const *tests, size_t n, int types)
 {
-	TCase *tcase = tcase_create(name);
+	TCase *tcase = suite_add_case(suite, name, tests, n, types);
 
 	tcase_set_timeout(tcase, 120);
-	for (size_t i = 0; i < n; i++)
-		tcase_add_loop_test(tcase, tests[i], 0, types);
-	suite_add_tcase(suite, tcase);
 }
 
 #define ADD(suite, name, types, ...)                                                               \

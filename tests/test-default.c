@@ -12,6 +12,7 @@
 #include "lib/sync.h"
 #include "tests/faults-wrap.h"
 #include "tests/machine.h"
+#include "tests/suite.h"
 
 enum { A, B, C };
 
@@ -193,8 +194,6 @@ int main(void)
 	};
 	TCase *tc = tcase_create("default");
 	Suite *suite = suite_create("default");
-	SRunner *runner;
-	int failed;
 
 	if (!machine_tools())
 		return 77;
@@ -203,9 +202,5 @@ int main(void)
 	for (size_t i = 0; i < sizeof tests / sizeof *tests; i++)
 		tcase_add_test(tc, tests[i]);
 	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed > 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

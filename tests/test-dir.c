@@ -12,6 +12,7 @@
 
 #include "fat/internal.h"
 #include "tests/fixture.h"
+#include "tests/suite.h"
 #include "tests/testdev.h"
 
 enum {
@@ -764,14 +765,11 @@ static void prepare(void)
 /* Cases for all types use the common volumes. */
 static void add(Suite *suite, const char *name, const TTest *const *tests, size_t n, int types)
 {
-	TCase *tc = tcase_create(name);
+	TCase *tc = suite_add_case(suite, name, tests, n, types);
 
 	tcase_set_timeout(tc, 60);
 	if (types == FIXTURE_N_TYPES)
 		tcase_add_unchecked_fixture(tc, prepare, fixture_forget);
-	for (size_t i = 0; i < n; i++)
-		tcase_add_loop_test(tc, tests[i], 0, types);
-	suite_add_tcase(suite, tc);
 }
 
 static void add_sets(Suite *suite)
@@ -839,8 +837,6 @@ static void add_files(Suite *suite)
 int main(void)
 {
 	Suite *suite;
-	SRunner *runner;
-	int failed;
 
 	if (!fixture_tools())
 		return 77;
@@ -848,9 +844,5 @@ int main(void)
 	add_sets(suite);
 	add_directories(suite);
 	add_files(suite);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed > 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

@@ -19,6 +19,7 @@
 #include "lib/liststore.h"
 #include "tests/faults-wrap.h"
 #include "tests/machine.h"
+#include "tests/suite.h"
 
 enum { A, B, C };
 
@@ -960,8 +961,6 @@ int main(void)
 	};
 	TCase *tc = tcase_create("edit");
 	Suite *suite = suite_create("edit");
-	SRunner *runner;
-	int failed;
 
 	if (!machine_tools())
 		return 77;
@@ -975,9 +974,5 @@ int main(void)
 	tcase_add_loop_test(
 		tc, test_after_a_power_cut_the_next_run_goes_on_with_the_list, 0, N_EDITS);
 	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed > 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

@@ -12,6 +12,7 @@
 
 #include "tests/faults-wrap.h"
 #include "tests/machine.h"
+#include "tests/suite.h"
 
 enum { A, B, C };
 
@@ -270,8 +271,6 @@ int main(void)
 	};
 	TCase *tc = tcase_create("esps");
 	Suite *suite = suite_create("esps");
-	SRunner *runner;
-	int failed;
 
 	if (!machine_tools())
 		return 77;
@@ -281,9 +280,5 @@ int main(void)
 	for (size_t i = 0; i < sizeof tests / sizeof *tests; i++)
 		tcase_add_test(tc, tests[i]);
 	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed > 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "fat/internal.h"
+#include "tests/suite.h"
 #include "tests/testdev.h"
 
 /* ---- boot sectors ---- */
@@ -779,15 +780,9 @@ static TCase *device_case(void)
 int main(void)
 {
 	Suite *suite = suite_create("geometry");
-	SRunner *runner;
-	int failed;
 
 	suite_add_tcase(suite, layout_case());
 	suite_add_tcase(suite, fields_case());
 	suite_add_tcase(suite, device_case());
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed > 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

@@ -12,6 +12,7 @@
 
 #include "lib/list.h"
 #include "tests/faults-wrap.h"
+#include "tests/suite.h"
 
 #define A "3f2504e0-4f89-41d3-9a0c-0305e82c3301"
 #define B "6f9619ff-8b86-d011-b42d-00c04fc964ff"
@@ -618,16 +619,10 @@ int main(void)
 	};
 	Suite *suite = suite_create("list");
 	TCase *tc = tcase_create("list");
-	SRunner *runner;
-	int failed;
 
 	for (size_t i = 0; i < COUNT(tests); i++)
 		tcase_add_test(tc, tests[i]);
 	tcase_add_loop_test(tc, test_without_memory_nothing_changes, 0, 4);
 	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed > 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

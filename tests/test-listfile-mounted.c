@@ -18,6 +18,7 @@
 
 #include "lib/listfile.h"
 #include "tests/scratch.h"
+#include "tests/suite.h"
 
 static struct scratch root;
 static dev_t device;
@@ -476,16 +477,10 @@ int main(void)
 	};
 	Suite *suite = suite_create("listfile-mounted");
 	TCase *tc = tcase_create("listfile-mounted");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	for (size_t i = 0; i < sizeof tests / sizeof *tests; i++)
 		tcase_add_test(tc, tests[i]);
 	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed > 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

@@ -18,6 +18,7 @@
 #include "tests/faults-wrap.h"
 #include "tests/fixture.h"
 #include "tests/powercut.h"
+#include "tests/suite.h"
 #include "tests/testdev.h"
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
@@ -778,12 +779,6 @@ START_TEST(test_power_cuts_leave_no_directory_or_one_with_the_list)
 }
 END_TEST
 
-static void add_cases(TCase *tc, const TTest *const tests[], size_t n, int end)
-{
-	for (size_t i = 0; i < n; i++)
-		tcase_add_loop_test(tc, tests[i], 0, end);
-}
-
 int main(void)
 {
 	const TTest *const one_type[] = {
@@ -821,19 +816,13 @@ int main(void)
 	};
 	Suite *suite = suite_create("listfile");
 	TCase *tc = tcase_create("listfile");
-	SRunner *runner;
-	int failed;
 
 	if (!fixture_tools())
 		return 77;
 	tcase_set_timeout(tc, 60);
 	tcase_add_checked_fixture(tc, setup, teardown);
-	add_cases(tc, one_type, COUNT(one_type), 1);
-	add_cases(tc, each_type, COUNT(each_type), FIXTURE_N_TYPES);
+	suite_add_tests(tc, one_type, COUNT(one_type), 1);
+	suite_add_tests(tc, each_type, COUNT(each_type), FIXTURE_N_TYPES);
 	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed > 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

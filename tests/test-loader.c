@@ -13,6 +13,7 @@
 #include "lib/loader.h"
 #include "tests/faults-wrap.h"
 #include "tests/side.h"
+#include "tests/suite.h"
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
@@ -352,8 +353,7 @@ int main(void)
 {
 	TCase *text = tcase_create("text"), *files = tcase_create("files");
 	Suite *suite = suite_create("loader");
-	SRunner *runner;
-	int failed, n = FIXTURE_N_TYPES;
+	int n = FIXTURE_N_TYPES;
 
 	if (!fixture_tools())
 		return 77;
@@ -376,9 +376,5 @@ int main(void)
 	tcase_add_test(files, test_without_memory_there_is_no_answer);
 	suite_add_tcase(suite, text);
 	suite_add_tcase(suite, files);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed > 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

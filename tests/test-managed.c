@@ -11,6 +11,7 @@
 
 #include "lib/internal.h"
 #include "lib/paths.h"
+#include "tests/suite.h"
 
 static struct fes_managed set;
 
@@ -301,16 +302,10 @@ int main(void)
 	};
 	Suite *suite = suite_create("managed");
 	TCase *tc = tcase_create("managed");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	for (size_t i = 0; i < sizeof(tests) / sizeof(*tests); i++)
 		tcase_add_test(tc, tests[i]);
 	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed > 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

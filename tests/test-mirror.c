@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/suite.h"
 #include "tests/syncing.h"
 
 enum { FAT12 = 0, FAT16 = 1 };
@@ -358,8 +359,6 @@ int main(void)
 {
 	TCase *tc = tcase_create("mirror");
 	Suite *suite = suite_create("mirror");
-	SRunner *runner;
-	int failed;
 
 	if (!fixture_tools())
 		return 77;
@@ -378,9 +377,5 @@ int main(void)
 	tcase_add_test(tc, test_what_found_no_room_comes_when_the_old_contents_are_gone);
 	tcase_add_test(tc, test_what_finds_no_room_at_all_is_noted);
 	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed > 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

@@ -11,6 +11,7 @@
 
 #include "fat/internal.h"
 #include "tests/fixture.h"
+#include "tests/suite.h"
 
 #define BYTES(literal) ((const uint8_t *)(literal))
 
@@ -499,15 +500,9 @@ int main(void)
 	};
 	Suite *suite = suite_create("name");
 	TCase *tc = tcase_create("name");
-	SRunner *runner;
-	int failed;
 
 	for (size_t i = 0; i < sizeof(tests) / sizeof(*tests); i++)
 		tcase_add_test(tc, tests[i]);
 	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed > 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

@@ -12,6 +12,7 @@
 
 #include "lib/needs.h"
 #include "tests/side.h"
+#include "tests/suite.h"
 
 struct test {
 	struct messages warnings;
@@ -546,14 +547,8 @@ static Suite *make_suite(void)
 
 int main(void)
 {
-	SRunner *runner;
-	int failed;
 
 	if (!fixture_tools())
 		return 77;
-	runner = srunner_create(make_suite());
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? 1 : 0;
+	return suite_run(make_suite());
 }

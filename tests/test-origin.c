@@ -14,6 +14,7 @@
 
 #include "lib/direction.h"
 #include "tests/planning.h"
+#include "tests/suite.h"
 
 enum { FAT12 = 0, FAT16 = 1 };
 
@@ -741,8 +742,6 @@ int main(void)
 	};
 	Suite *suite = suite_create("origin");
 	TCase *tc = tcase_create("origin");
-	SRunner *runner;
-	int failed;
 
 	if (!fixture_tools())
 		return 77;
@@ -752,9 +751,5 @@ int main(void)
 	tcase_add_loop_test(tc, test_what_is_printed_can_be_parsed, 0, COUNT(some_marks) + 1);
 	tcase_add_loop_test(tc, test_one_that_is_not_whole_is_told_of, 0, 3);
 	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed > 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

@@ -16,6 +16,7 @@
 
 #include "fat/internal.h"
 #include "tests/fixture.h"
+#include "tests/suite.h"
 #include "tests/testdev.h"
 
 enum {
@@ -481,15 +482,6 @@ START_TEST(test_a_volume_with_damage_is_refused)
 }
 END_TEST
 
-static void add_case(Suite *suite, const char *name, const TTest *const tests[], size_t n, int end)
-{
-	TCase *tcase = tcase_create(name);
-
-	for (size_t i = 0; i < n; i++)
-		tcase_add_loop_test(tcase, tests[i], 0, end);
-	suite_add_tcase(suite, tcase);
-}
-
 int main(void)
 {
 	const TTest *const shaped[] = {
@@ -514,18 +506,12 @@ int main(void)
 	};
 	const TTest *const calls[] = {test_any_failing_call_is_told};
 	Suite *suite;
-	SRunner *runner;
-	int failed;
 
 	if (!fixture_tools())
 		return 77;
 	suite = suite_create("overwrite");
-	add_case(suite, "shapes", shaped, sizeof shaped / sizeof *shaped, N_SHAPES);
-	add_case(suite, "once", once, sizeof once / sizeof *once, 1);
-	add_case(suite, "calls", calls, 1, 4);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed > 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+	(void)suite_add_case(suite, "shapes", shaped, sizeof shaped / sizeof *shaped, N_SHAPES);
+	(void)suite_add_case(suite, "once", once, sizeof once / sizeof *once, 1);
+	(void)suite_add_case(suite, "calls", calls, 1, 4);
+	return suite_run(suite);
 }

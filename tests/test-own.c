@@ -11,6 +11,7 @@
 
 #include "lib/own.h"
 #include "tests/planning.h"
+#include "tests/suite.h"
 
 enum { FAT12 = 0, FAT16 = 1 };
 
@@ -450,8 +451,6 @@ int main(void)
 	};
 	Suite *suite = suite_create("own");
 	TCase *tc = tcase_create("own");
-	SRunner *runner;
-	int failed;
 
 	if (!fixture_tools())
 		return 77;
@@ -459,9 +458,5 @@ int main(void)
 	for (size_t i = 0; i < COUNT(tests); i++)
 		tcase_add_test(tc, tests[i]);
 	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed > 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

@@ -17,6 +17,7 @@
 #include "fat/internal.h"
 #include "lib/internal.h"
 #include "tests/fixture.h"
+#include "tests/suite.h"
 #include "tests/testdev.h"
 
 enum { FAT12 = 0, FAT16 = 1 };
@@ -713,12 +714,9 @@ END_TEST
 
 static void add_case(Suite *suite, const char *name, const TTest *const *tests, size_t n, int loops)
 {
-	TCase *tc = tcase_create(name);
+	TCase *tc = suite_add_case(suite, name, tests, n, loops);
 
 	tcase_set_timeout(tc, 120);
-	for (size_t i = 0; i < n; i++)
-		tcase_add_loop_test(tc, tests[i], 0, loops);
-	suite_add_tcase(suite, tc);
 }
 
 static Suite *make_suite(void)
@@ -754,14 +752,8 @@ static Suite *make_suite(void)
 
 int main(void)
 {
-	SRunner *runner;
-	int failed;
 
 	if (!fixture_tools())
 		return 77;
-	runner = srunner_create(make_suite());
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed > 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(make_suite());
 }

@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "tests/planning.h"
+#include "tests/suite.h"
 
 enum {
 	FAT12 = 0,
@@ -1412,13 +1413,10 @@ END_TEST
 
 static void add_case(Suite *suite, const char *name, const TTest *const *tests, size_t n, int loops)
 {
-	TCase *tc = tcase_create(name);
+	TCase *tc = suite_add_case(suite, name, tests, n, loops);
 
 	tcase_set_timeout(tc, 60);
 	tcase_add_unchecked_fixture(tc, prepare, fixture_forget);
-	for (size_t i = 0; i < n; i++)
-		tcase_add_loop_test(tc, tests[i], 0, loops);
-	suite_add_tcase(suite, tc);
 }
 
 static void add_places(Suite *suite)
@@ -1527,8 +1525,6 @@ static void add_entries(Suite *suite)
 int main(void)
 {
 	Suite *suite;
-	SRunner *runner;
-	int failed;
 
 	if (!fixture_tools())
 		return 77;
@@ -1538,9 +1534,5 @@ int main(void)
 	add_order(suite);
 	add_removals(suite);
 	add_entries(suite);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed > 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

@@ -19,6 +19,7 @@
 
 #include "lib/sync.h"
 #include "tests/machine.h"
+#include "tests/suite.h"
 
 enum { A, B, C, RESTARTS = 3 };
 
@@ -377,8 +378,6 @@ int main(void)
 	};
 	TCase *tc = tcase_create("restarts");
 	Suite *suite = suite_create("restarts");
-	SRunner *runner;
-	int failed;
 
 	if (!machine_tools())
 		return 77;
@@ -388,9 +387,5 @@ int main(void)
 	for (size_t i = 0; i < sizeof tests / sizeof *tests; i++)
 		tcase_add_test(tc, tests[i]);
 	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed > 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

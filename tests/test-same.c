@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "lib/internal.h"
+#include "tests/suite.h"
 #include "tests/sysroot.h"
 
 enum { MIB = 1024 * 1024 };
@@ -184,8 +185,6 @@ int main(void)
 {
 	TCase *tc = tcase_create("same");
 	Suite *suite = suite_create("same");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, test_a_file_is_the_same_by_any_name);
@@ -198,9 +197,5 @@ int main(void)
 	tcase_add_test(tc, test_other_mounts_are_not_on_the_file);
 	tcase_add_test(tc, test_a_mount_of_a_device_is_on_that_device);
 	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed > 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

@@ -12,6 +12,7 @@
 #include <sys/random.h>
 
 #include "lib/seed.h"
+#include "tests/suite.h"
 #include "tests/syncing.h"
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
@@ -565,15 +566,6 @@ START_TEST(test_a_mirror_fails_when_the_kernel_refuses)
 }
 END_TEST
 
-static void add_case(Suite *suite, const char *name, const TTest *const tests[], size_t n, int end)
-{
-	TCase *tcase = tcase_create(name);
-
-	for (size_t i = 0; i < n; i++)
-		tcase_add_loop_test(tcase, tests[i], 0, end);
-	suite_add_tcase(suite, tcase);
-}
-
 int main(void)
 {
 	const TTest *const making[] = {
@@ -612,20 +604,14 @@ int main(void)
 		test_a_mirror_is_synced_where_getrandom_is_unknown,
 	};
 	Suite *suite;
-	SRunner *runner;
-	int failed;
 
 	if (!fixture_tools())
 		return 77;
 	suite = suite_create("seed");
-	add_case(suite, "making", making, COUNT(making), 1);
-	add_case(suite, "renewing", renewing, COUNT(renewing), FIXTURE_N_TYPES);
-	add_case(suite, "leaving", leaving, COUNT(leaving), 1);
-	add_case(suite, "synced", synced, COUNT(synced), 1);
-	add_case(suite, "synced, both ways", synced_both, COUNT(synced_both), 2);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed > 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+	(void)suite_add_case(suite, "making", making, COUNT(making), 1);
+	(void)suite_add_case(suite, "renewing", renewing, COUNT(renewing), FIXTURE_N_TYPES);
+	(void)suite_add_case(suite, "leaving", leaving, COUNT(leaving), 1);
+	(void)suite_add_case(suite, "synced", synced, COUNT(synced), 1);
+	(void)suite_add_case(suite, "synced, both ways", synced_both, COUNT(synced_both), 2);
+	return suite_run(suite);
 }

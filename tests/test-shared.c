@@ -18,6 +18,7 @@
 #include "lib/primary.h"
 #include "tests/faults-wrap.h"
 #include "tests/fixture.h"
+#include "tests/suite.h"
 #include "tests/testdev.h"
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
@@ -369,8 +370,6 @@ int main(void)
 	};
 	TCase *tc = tcase_create("shared");
 	Suite *suite = suite_create("shared");
-	SRunner *runner;
-	int failed;
 
 	if (!fixture_tools())
 		return 77;
@@ -381,9 +380,5 @@ int main(void)
 	tcase_add_loop_test(tc, test_what_two_passes_find_different_is_read_again, 0, 2);
 	tcase_add_loop_test(tc, test_what_never_stands_still_is_not_read, 0, 2);
 	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed > 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

@@ -19,6 +19,7 @@
 #include "fat/blkdev.h"
 #include "lib/fatespsync.h"
 #include "tests/scratch.h"
+#include "tests/suite.h"
 
 static struct scratch scratch;
 static const char *folder;
@@ -354,8 +355,6 @@ int main(void)
 {
 	TCase *tc = tcase_create("sync");
 	Suite *suite = suite_create("sync");
-	SRunner *runner;
-	int failed;
 
 	if (!has_tools()) {
 		puts("mkfs.fat, mtools or sfdisk not found: skipped");
@@ -374,9 +373,5 @@ int main(void)
 	tcase_add_test(tc, test_on_the_primarys_disk_its_xbootldr_is_not_written_to);
 	tcase_add_test(tc, test_a_mirror_that_is_mounted_through_a_loop_device_is_not_touched);
 	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed > 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

@@ -10,6 +10,7 @@
 #include <sys/sysmacros.h>
 
 #include "lib/spec.h"
+#include "tests/suite.h"
 #include "tests/sysroot.h"
 
 static struct scratch scratch;
@@ -242,8 +243,6 @@ int main(void)
 {
 	TCase *tc = tcase_create("sysfs");
 	Suite *suite = suite_create("sysfs");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_checked_fixture(tc, make_root, remove_root);
 	tcase_add_test(tc, test_a_partition_knows_its_number_and_its_disk);
@@ -259,9 +258,5 @@ int main(void)
 	tcase_add_test(tc, test_what_another_device_holds_is_not_listed_but_that_is);
 	tcase_add_test(tc, test_without_sysfs_there_are_no_disks);
 	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed > 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

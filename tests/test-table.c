@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "fat/internal.h"
+#include "tests/suite.h"
 #include "tests/testdev.h"
 
 enum {
@@ -685,12 +686,6 @@ END_TEST
 
 /* ---- all of them ---- */
 
-static void add(TCase *tc, const TTest *const *tests, size_t n, int types)
-{
-	for (size_t i = 0; i < n; i++)
-		tcase_add_loop_test(tc, tests[i], 0, types);
-}
-
 int main(void)
 {
 	const TTest *const all_types[] = {
@@ -725,16 +720,10 @@ int main(void)
 	};
 	Suite *suite = suite_create("table");
 	TCase *tc = tcase_create("table");
-	SRunner *runner;
-	int failed;
 
 	tcase_set_timeout(tc, 60);
-	add(tc, all_types, sizeof(all_types) / sizeof(*all_types), N_TYPES);
-	add(tc, one_type, sizeof(one_type) / sizeof(*one_type), 1);
+	suite_add_tests(tc, all_types, sizeof(all_types) / sizeof(*all_types), N_TYPES);
+	suite_add_tests(tc, one_type, sizeof(one_type) / sizeof(*one_type), 1);
 	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed > 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

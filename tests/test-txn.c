@@ -15,6 +15,7 @@
 
 #include "fat/internal.h"
 #include "tests/fixture.h"
+#include "tests/suite.h"
 #include "tests/testdev.h"
 
 enum {
@@ -2768,8 +2769,6 @@ static void add_faults(Suite *suite)
 int main(void)
 {
 	Suite *suite;
-	SRunner *runner;
-	int failed;
 
 	if (!fixture_tools())
 		return 77;
@@ -2779,9 +2778,5 @@ int main(void)
 	add_room(suite);
 	add_order(suite);
 	add_faults(suite);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed > 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

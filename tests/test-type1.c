@@ -13,6 +13,7 @@
 #include "lib/type1.h"
 #include "tests/faults-wrap.h"
 #include "tests/side.h"
+#include "tests/suite.h"
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
@@ -370,8 +371,7 @@ int main(void)
 {
 	TCase *tc = tcase_create("type1");
 	Suite *suite = suite_create("type1");
-	SRunner *runner;
-	int failed, n = FIXTURE_N_TYPES;
+	int n = FIXTURE_N_TYPES;
 
 	if (!fixture_tools())
 		return 77;
@@ -391,9 +391,5 @@ int main(void)
 	tcase_add_test(tc, test_without_memory_there_is_no_answer);
 	tcase_add_test(tc, test_a_broken_entry_is_an_error);
 	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed > 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

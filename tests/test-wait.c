@@ -20,6 +20,7 @@
 #include "fat/blkdev.h"
 #include "tests/faults-wrap.h"
 #include "tests/machine.h"
+#include "tests/suite.h"
 
 enum { A, B, C };
 
@@ -401,8 +402,6 @@ int main(void)
 	};
 	TCase *tc = tcase_create("wait");
 	Suite *suite = suite_create("wait");
-	SRunner *runner;
-	int failed;
 
 	if (!machine_tools())
 		return 77;
@@ -414,9 +413,5 @@ int main(void)
 	tcase_add_loop_test(tc, test_a_primary_that_comes_is_asked_for_its_list, 0, 2);
 	tcase_add_loop_test(tc, test_without_memory_nobody_is_taken_for_missing_or_there, 0, 2);
 	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed > 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }
