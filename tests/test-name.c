@@ -398,23 +398,28 @@ static struct fat_short_slot expect_made(const char *name, uint32_t n_slots)
 	return entry;
 }
 
+static void expect_short_name(const char *name, uint32_t n_slots, const char *short_name)
+{
+	ck_assert_mem_eq(expect_made(name, n_slots).name, short_name, 11);
+}
+
 START_TEST(test_a_name_of_one_case_needs_no_long_name)
 {
-	ck_assert_mem_eq(expect_made("esp-sync", 1).name, "ESP-SYNC   ", 11);
-	ck_assert_mem_eq(expect_made("esp-sync.was", 1).name, "ESP-SYNCWAS", 11);
-	ck_assert_mem_eq(expect_made("LOADER", 1).name, "LOADER     ", 11);
-	ck_assert_mem_eq(expect_made("loader.TXT", 1).name, "LOADER  TXT", 11);
-	ck_assert_mem_eq(expect_made("12.3", 1).name, "12      3  ", 11);
+	expect_short_name("esp-sync", 1, "ESP-SYNC   ");
+	expect_short_name("esp-sync.was", 1, "ESP-SYNCWAS");
+	expect_short_name("LOADER", 1, "LOADER     ");
+	expect_short_name("loader.TXT", 1, "LOADER  TXT");
+	expect_short_name("12.3", 1, "12      3  ");
 }
 END_TEST
 
 START_TEST(test_other_names_get_long_name_slots)
 {
-	ck_assert_mem_eq(expect_made("random-seed", 2).name, "RANDOM~1   ", 11);
-	ck_assert_mem_eq(expect_made("Loader", 2).name, "LOADER~1   ", 11);
-	ck_assert_mem_eq(expect_made("a.conf", 2).name, "A~1     CON", 11);
-	ck_assert_mem_eq(expect_made("thirteen-char", 2).name, "THIRTE~1   ", 11);
-	ck_assert_mem_eq(expect_made("fourteen-chars", 3).name, "FOURTE~1   ", 11);
+	expect_short_name("random-seed", 2, "RANDOM~1   ");
+	expect_short_name("Loader", 2, "LOADER~1   ");
+	expect_short_name("a.conf", 2, "A~1     CON");
+	expect_short_name("thirteen-char", 2, "THIRTE~1   ");
+	expect_short_name("fourteen-chars", 3, "FOURTE~1   ");
 }
 END_TEST
 
