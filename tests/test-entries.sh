@@ -136,6 +136,13 @@ synced()
 	settled "$@"
 }
 
+# synced_anew: to a mirror that was just made, and has no file.
+synced_anew()
+{
+	volume m.img </dev/null
+	synced
+}
+
 # synced_or_idle: there may have been nothing to do.
 synced_or_idle()
 {
@@ -240,8 +247,7 @@ test_every_key_that_names_files_counts()
 		/c/o1|10
 		/c/o2|11
 	EOF
-	volume m.img </dev/null
-	synced
+	synced_anew
 	no_err
 	equal
 }
@@ -278,8 +284,7 @@ test_entries_are_read_as_boot_loaders_do()
 		/a/comment|14
 		/a/no|15
 	EOF
-	volume m.img </dev/null
-	synced
+	synced_anew
 	no_err
 	without p.img /a/no
 	equal
@@ -295,8 +300,7 @@ test_blanks_in_an_initrd_are_read_both_ways()
 		/initrd.img|3
 		/with blanks/in it.img|4
 	EOF
-	volume m.img </dev/null
-	synced
+	synced_anew
 	no_err
 	equal
 }
@@ -310,8 +314,7 @@ test_a_file_of_two_entries_stays_as_long_as_one_is_there()
 		/x/a|2
 		/x/b|3
 	EOF
-	volume m.img </dev/null
-	synced
+	synced_anew
 	without p.img /loader/entries/a.conf /x/a
 	synced
 	cheaply
@@ -326,8 +329,7 @@ test_files_in_managed_directories_are_nothing_special()
 		/EFI/Linux/other|2
 		/loader/initrd|3
 	EOF
-	volume m.img </dev/null
-	synced
+	synced_anew
 	no_err
 	equal
 }
@@ -360,8 +362,7 @@ test_old_kernels_in_a_directory_of_efi_go_with_their_entries()
 		/loader/entries/a-1.conf|linux /EFI/arch/vmlinuz-1\n
 		/EFI/arch/vmlinuz-1|=30000@1
 	EOF
-	volume m.img </dev/null
-	synced
+	synced_anew
 	without p.img /loader/entries/a-1.conf /EFI/arch/vmlinuz-1
 	with p.img <<-'EOF'
 		/loader/entries/a-2.conf|linux /EFI/arch/vmlinuz-2\n
@@ -385,8 +386,7 @@ test_what_nobody_refers_to_is_not_copied()
 		/stray|5
 		/EFI/other/stray|6
 	EOF
-	volume m.img </dev/null
-	synced
+	synced_anew
 	no_err
 	holds m.img <<-'EOF'
 		/loader/entries/a.conf|linux /token/6.1/linux\n
@@ -435,8 +435,7 @@ test_odd_paths_are_named_and_skipped()
 		/secret|2
 		/token/secret|3
 	EOF
-	volume m.img </dev/null
-	synced
+	synced_anew
 	err_has '/loader/entries/dots\.conf.*/token/\.\./secret' \
 		'/loader/entries/dot\.conf.*/\./secret' \
 		'/loader/entries/dir\.conf.*/token.*directory' \
@@ -457,8 +456,7 @@ test_missing_files_are_reported_and_the_entry_goes_along()
 		/linux|1
 		/token/x|2
 	EOF
-	volume m.img </dev/null
-	synced
+	synced_anew
 	err_has '/loader/entries/bad\.conf.*/token/initrd.*missing' \
 		'/loader/entries/worse\.conf.*/none.*missing'
 	err_lacks '/loader/entries/good\.conf|/token/x|: linux /linux'
@@ -482,8 +480,7 @@ test_nothing_of_windows_is_ever_copied()
 		/EFI/Microsoft/Boot/bootmgr.efi|2
 		/linux|3
 	EOF
-	volume m.img </dev/null
-	synced
+	synced_anew
 	err_has '/loader/entries/windows\.conf.*/EFI/Microsoft/Boot/bootmgfw\.efi'
 	holds m.img <<-'EOF'
 		/loader/entries/windows.conf|efi /EFI/Microsoft/Boot/bootmgfw.efi\n
@@ -507,8 +504,7 @@ test_an_entry_that_is_too_large_is_named()
 		/loader/entries/a.conf|linux /linux\n
 		/linux|1
 	EOF
-	volume m.img </dev/null
-	synced
+	synced_anew
 	err_has '/loader/entries/large\.conf.*too large'
 	equal
 }
@@ -924,8 +920,7 @@ test_names_that_only_look_counted_are_names()
 		/EFI/Linux/deep/x.efi|4
 		/linux|5
 	EOF
-	volume m.img </dev/null
-	synced
+	synced_anew
 	no_err
 	equal
 }
@@ -1113,8 +1108,7 @@ test_a_boot_secret_is_copied_where_there_is_none()
 	volume p.img <<-'EOF'
 		/loader/boot-secret-mixin|0123456789abcdef0123456789abcdef
 	EOF
-	volume m.img </dev/null
-	synced
+	synced_anew
 	no_err
 	equal
 	volume m.img <<-'EOF'
