@@ -2616,13 +2616,10 @@ static void prepare(void)
 
 static void add_case(Suite *suite, const char *name, const TTest *const *tests, size_t n, int loops)
 {
-	TCase *tc = tcase_create(name);
+	TCase *tc = suite_add_case(suite, name, tests, n, loops);
 
 	tcase_set_timeout(tc, 120);
 	tcase_add_unchecked_fixture(tc, prepare, fixture_forget);
-	for (size_t i = 0; i < n; i++)
-		tcase_add_loop_test(tc, tests[i], 0, loops);
-	suite_add_tcase(suite, tc);
 }
 
 static void add_contents(Suite *suite)
