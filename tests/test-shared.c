@@ -17,9 +17,8 @@
 
 #include "lib/primary.h"
 #include "tests/faults-wrap.h"
-#include "tests/fixture.h"
+#include "tests/side.h"
 #include "tests/suite.h"
-#include "tests/testdev.h"
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 #define KERNEL "/EFI/Linux/kernel.efi"
@@ -35,13 +34,9 @@ static const struct fixture_file files[] = {
 
 static struct fixture *f;
 static uint8_t *kernel_slot; /* its short entry in the image */
-static struct fes_context *context;
+static struct esp *esp; /* errors are kept alone */
 static struct fes_managed managed;
-static struct fes_volume *volume;
 static struct fes_tree *tree;
-static struct fault fault; /* of the device */
-static struct blkdev *below;
-static char log_text[8192]; /* errors, a line each */
 
 /* ---- moments ---- */
 
@@ -74,51 +69,32 @@ int __wrap_nanosleep(const struct timespec *time, struct timespec *left)
 
 /* ---- the volume ---- */
 
-static void take_message(void *userdata, enum fes_log_level level, const char *message)
-{
-	size_t len = strlen(log_text);
-
-	(void)userdata;
-	if (level == FES_LOG_ERROR)
-		(void)snprintf(log_text + len, sizeof log_text - len, "%s\n", message);
-}
-
 static void setup(void)
 {
-	struct blkdev *dev;
-
 	wrap_fault = (struct wrap_fault){0};
-	fault = (struct fault){0};
 	at_pass = at_pause = NULL;
 	n_passes = n_pauses = 0;
 	paused_ms = 0;
-	log_text[0] = '\0';
 	tree = NULL;
 	f = fixture_new(FAT12, files, COUNT(files));
 	kernel_slot = memmem(f->bytes, f->size, "KERNEL  EFI", 11);
 	ck_assert_ptr_nonnull(kernel_slot);
-	ck_assert_int_eq(fes_new(&context), 0);
-	fes_set_log(context, take_message, NULL);
 	ck_assert_int_eq(fes_managed_init(&managed), 0);
-	ck_assert_int_eq(memdev_wrap(f->bytes, f->size, 512, &below), 0);
-	ck_assert_int_eq(faultdev_new(below, &fault, &dev), 0);
-	ck_assert_int_eq(fes_volume_adopt(context, dev, "esp", &volume, NULL), 0);
-	volume->shared = true;
+	esp = esp_new(f);
+	esp->messages.levels = 1u << FES_LOG_ERROR;
+	esp->side.volume->shared = true;
 }
 
 static void teardown(void)
 {
 	fes_tree_free(tree);
-	fes_volume_close(volume);
-	blkdev_close(below);
 	fes_managed_done(&managed);
-	fes_free(context);
-	fixture_free(f);
+	esp_free(esp);
 }
 
 static int read_primary(void)
 {
-	return fes_primary_read(volume, &managed, &tree);
+	return fes_primary_read(esp->side.volume, &managed, &tree);
 }
 
 
@@ -157,19 +133,10 @@ static void toggle_damage(void)
 	kernel_slot[offsetof(struct fat_short_slot, cluster_low) + 1] ^= 0x70;
 }
 
-static unsigned count_lines(void)
-{
-	unsigned n = 0;
-
-	for (const char *at = log_text; (at = strchr(at, '\n')); at++)
-		n++;
-	return n;
-}
-
 static void expect_one_message(const char *text)
 {
-	ck_assert_msg(count_lines() == 1, "%s", log_text);
-	ck_assert_msg(strstr(log_text, text) != NULL, "%s", log_text);
+	ck_assert_msg(esp->messages.n == 1, "%s", esp->messages.text);
+	ck_assert_msg(strstr(esp->messages.text, text) != NULL, "%s", esp->messages.text);
 }
 
 /* ---- it stands still in the end ---- */
@@ -180,7 +147,7 @@ START_TEST(test_what_two_passes_find_alike_is_believed)
 	expect_what_stands_there();
 	ck_assert_uint_eq(n_passes, PASSES);
 	ck_assert_uint_eq(n_pauses, 0);
-	ck_assert_str_eq(log_text, "");
+	ck_assert_str_eq(esp->messages.text, "");
 }
 END_TEST
 
@@ -205,7 +172,7 @@ START_TEST(test_what_two_passes_find_different_is_read_again)
 	expect_what_stands_there();
 	ck_assert_uint_eq(n_passes, 2 * PASSES);
 	ck_assert_uint_eq(n_pauses, 1);
-	ck_assert_str_eq(log_text, "");
+	ck_assert_str_eq(esp->messages.text, "");
 }
 END_TEST
 
@@ -222,8 +189,8 @@ START_TEST(test_what_looks_damaged_for_a_moment_is_not)
 	ck_assert_int_eq(read_primary(), 0);
 	expect_what_stands_there();
 	ck_assert_uint_eq(n_pauses, 3);
-	ck_assert_str_eq(log_text, "");
-	ck_assert(!volume->holding_back);
+	ck_assert_str_eq(esp->messages.text, "");
+	ck_assert(!esp->side.volume->holding_back);
 }
 END_TEST
 
@@ -286,11 +253,11 @@ START_TEST(test_a_device_that_fails_is_not_tried_again)
 	uint64_t nth;
 
 	for (nth = 1;; nth++) {
-		log_text[0] = '\0';
-		fault = (struct fault){.ops = TESTDEV_READ, .error = -EIO, .nth = nth};
+		messages_clear(&esp->messages);
+		esp->side.fault = (struct fault){.ops = TESTDEV_READ, .error = -EIO, .nth = nth};
 		if (read_primary() == 0)
 			break;
-		ck_assert_uint_eq(fault.n_fired, 1);
+		ck_assert_uint_eq(esp->side.fault.n_fired, 1);
 		ck_assert_uint_eq(n_pauses, 0);
 		expect_one_message("Input/output error");
 	}
@@ -302,7 +269,7 @@ END_TEST
 static void interrupt(unsigned n)
 {
 	if (n == 2)
-		fes_interrupt(context);
+		fes_interrupt(esp->context);
 }
 
 START_TEST(test_an_interruption_ends_it_without_a_word)
@@ -311,8 +278,8 @@ START_TEST(test_an_interruption_ends_it_without_a_word)
 	at_pause = interrupt;
 	ck_assert_int_eq(read_primary(), -ECANCELED);
 	ck_assert_uint_eq(n_pauses, 2);
-	ck_assert_str_eq(log_text, "");
-	ck_assert(!volume->holding_back);
+	ck_assert_str_eq(esp->messages.text, "");
+	ck_assert(!esp->side.volume->holding_back);
 }
 END_TEST
 
@@ -338,7 +305,7 @@ END_TEST
 
 START_TEST(test_what_is_claimed_is_damaged_at_once)
 {
-	volume->shared = false;
+	esp->side.volume->shared = false;
 	toggle_damage();
 	ck_assert_int_eq(read_primary(), -EUCLEAN);
 	expect_one_message("damaged: ");
@@ -348,7 +315,7 @@ END_TEST
 
 START_TEST(test_what_is_claimed_is_read_once)
 {
-	volume->shared = false;
+	esp->side.volume->shared = false;
 	ck_assert_int_eq(read_primary(), 0);
 	expect_what_stands_there();
 	ck_assert_uint_eq(n_passes, 0);
