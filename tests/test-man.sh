@@ -88,7 +88,8 @@ diff "$scratch/words" "$scratch/words-man" >&2 || fail "esp-sync.5: other words 
 # Which pages refer to which is no question to this machine, which may have none of them.
 lint()
 {
-	mandoc -Tlint -Wstyle "$1" 2>&1 | grep -v -e 'referenced manual not found' -e 'outdated mandoc.db'
+	mandoc -Tlint -Wstyle "$1" 2>&1 |
+		{ grep -v -e 'referenced manual not found' -e 'outdated mandoc.db' || true; }
 }
 
 if ! command -v mandoc >/dev/null; then
@@ -97,7 +98,10 @@ if ! command -v mandoc >/dev/null; then
 	exit 77
 fi
 for file in "$top"/man/*.[0-9]; do
-	! lint "$file" >&2 || fail "$file: mandoc finds fault with it"
+	# A page that is another one under a second name: that one is looked at.
+	[[ $(head -c 4 "$file") != '.so ' ]] || continue
+	faults=$(lint "$file" || true)
+	[[ -z $faults ]] || fail "$file: mandoc finds fault with it: $faults"
 done
 
 exit $failed
