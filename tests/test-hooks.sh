@@ -128,7 +128,7 @@ kernel_install()
 # As systemd 262 runs it.
 plugin_262()
 {
-	call env LC_COLLATE=C.UTF-8 KERNEL_INSTALL_VERBOSE="${VERBOSE:-0}" \
+	call env LC_COLLATE=C.UTF-8 KERNEL_INSTALL_VERBOSE="${SAID_VERBOSE:-0}" \
 		KERNEL_INSTALL_IMAGE_TYPE=pe KERNEL_INSTALL_MACHINE_ID=$TOKEN \
 		KERNEL_INSTALL_ENTRY_TOKEN=$TOKEN KERNEL_INSTALL_BOOT_ROOT=/efi \
 		KERNEL_INSTALL_LAYOUT=bls KERNEL_INSTALL_INITRD_GENERATOR=dracut \
@@ -293,7 +293,7 @@ test_the_plugin_talks_only_when_it_should()
 	make_system
 	plugin_add
 	no_out
-	VERBOSE=1 plugin_add
+	SAID_VERBOSE=1 plugin_add
 	out_has 'mirrors of the EFI System Partition'
 }
 
