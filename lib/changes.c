@@ -68,7 +68,7 @@ static int list_pair(struct lister *lister, const struct fes_node *p, const stru
 {
 	const struct fes_node *chain = lister->plan->chain[p->id];
 	bool renamed = fes_node_name_differs(p, m);
-	bool meta = p->role == FES_PARENT || fes_node_same_meta(p, m);
+	bool meta = p->role == FES_PARENT || fes_node_same_entry(p, m);
 
 	if (p->directory && renamed)
 		return push_change(lister, FES_CHANGE_RENAMED, p, m);

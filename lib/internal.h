@@ -204,6 +204,7 @@ struct fes_node {
 	size_t id;                  /* index in tree->nodes */
 	enum fes_role role;
 	bool directory;
+	bool on_the_way; /* a managed directory, of which only the way to what is managed in it matters */
 	bool untidy; /* a directory with slots that belong to nothing; a file with a chain too long */
 	bool holds_foreign; /* a directory with something foreign below */
 	bool mixed;         /* ... that cannot move along when the directory does: see plan.c */
@@ -263,6 +264,13 @@ bool fes_node_name_differs(const struct fes_node *p, const struct fes_node *m);
 
 /* Attributes and times but the access date. */
 bool fes_node_same_meta(const struct fes_node *a, const struct fes_node *b);
+
+/*
+ * Whether the entry of the mirror's @m says what that of its twin @p does, but for names and contents.
+ * The time of a directory tells when anything in it came or went: of one that others have files in,
+ * too, it does not count.
+ */
+bool fes_node_same_entry(const struct fes_node *p, const struct fes_node *m);
 
 /* Whether the trees are the same to the byte: nothing was changed in between. */
 bool fes_tree_same(const struct fes_tree *a, const struct fes_tree *b);

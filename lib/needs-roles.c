@@ -51,12 +51,18 @@ bool fes_needs_referred(const struct fes_needs *needs, const struct fes_managed 
 	       fes_managed_role(managed, folded) != FES_MANAGED;
 }
 
+bool fes_needs_leads(const struct fes_needs *needs, const struct fes_managed *managed,
+	const char *folded)
+{
+	return !fes_paths_cover(&needs->dirs, folded) &&
+		fes_managed_role(managed, folded) != FES_MANAGED;
+}
+
 bool fes_needs_perhaps(const struct fes_needs *needs, const struct fes_managed *managed,
 	const char *folded)
 {
 	return fes_paths_has(&needs->perhaps, folded) && !fes_paths_has(&needs->leading, folded) &&
-	       !fes_paths_cover(&needs->dirs, folded) &&
-	       fes_managed_role(managed, folded) != FES_MANAGED;
+		fes_needs_leads(needs, managed, folded);
 }
 
 static int keep_file(struct fes_needs *needs, struct fes_paths *files, const char *folded)

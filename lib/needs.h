@@ -67,6 +67,10 @@ int fes_needs_role(const struct fes_needs *needs, const struct fes_managed *mana
 bool fes_needs_referred(const struct fes_needs *needs, const struct fes_managed *managed,
 	const char *folded);
 
+/* Whether @folded, a directory that is managed, is so only because it leads to something. */
+bool fes_needs_leads(const struct fes_needs *needs, const struct fes_managed *managed,
+	const char *folded);
+
 /* Whether @folded is a directory that is managed only if something managed is in it. */
 bool fes_needs_perhaps(const struct fes_needs *needs, const struct fes_managed *managed,
 	const char *folded);

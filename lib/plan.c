@@ -130,7 +130,7 @@ static struct verdict judge_child(const struct fes_comparison *c, struct fes_nod
 	struct fes_node *m)
 {
 	struct verdict below = judge_dir(c, p, m);
-	bool touched = !fes_node_same_meta(p, m);
+	bool touched = !fes_node_same_entry(p, m);
 
 	if (below.need == NEED_NOTHING)
 		return (struct verdict){touched ? NEED_TOUCH : NEED_NOTHING, p, m};
@@ -226,7 +226,7 @@ static int edit_pair(struct planner *planner, struct fes_node *p, struct fes_nod
 		return r;
 	if (fes_node_name_differs(p, m))
 		return push_kind(planner, FES_SITE_RENAME, p, m);
-	return fes_node_same_meta(p, m) ? 0 : push_kind(planner, FES_SITE_TOUCH, p, m);
+	return fes_node_same_entry(p, m) ? 0 : push_kind(planner, FES_SITE_TOUCH, p, m);
 }
 
 /* Another kind of thing stands there, which is ours: see refuse_clashes(). */

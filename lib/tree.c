@@ -253,14 +253,16 @@ static bool holds_managed(const struct fes_node *dir)
 /* One on the way to what is referred to, but not there, is not ours. */
 static int settle_role(const struct reader *reader, struct fes_node *dir)
 {
+	const struct fes_needs *needs = reader->tree->needs;
 	char *folded;
 
-	if (dir->role != FES_MANAGED || holds_managed(dir))
+	if (dir->role != FES_MANAGED)
 		return 0;
 	folded = fes_path_fold(dir->path);
 	if (!folded)
 		return -ENOMEM;
-	if (fes_needs_perhaps(reader->tree->needs, reader->managed, folded))
+	dir->on_the_way = fes_needs_leads(needs, reader->managed, folded);
+	if (!holds_managed(dir) && fes_needs_perhaps(needs, reader->managed, folded))
 		dir->role = FES_FOREIGN;
 	free(folded);
 	return 0;
@@ -480,6 +482,13 @@ bool fes_node_same_meta(const struct fes_node *a, const struct fes_node *b)
 		le16_get(sa->create_date) == le16_get(sb->create_date) &&
 		le16_get(sa->write_time) == le16_get(sb->write_time) &&
 		le16_get(sa->write_date) == le16_get(sb->write_date);
+}
+
+bool fes_node_same_entry(const struct fes_node *p, const struct fes_node *m)
+{
+	if (p->on_the_way)
+		return fes_node_short(p)->attributes == fes_node_short(m)->attributes;
+	return fes_node_same_meta(p, m);
 }
 
 /* Reading a file through Linux changes its access date: that is no change. */

@@ -1157,6 +1157,33 @@ START_TEST(test_other_attributes_of_a_directory_go_with_what_changed_below)
 }
 END_TEST
 
+/* /TOKEN with a kernel, made at . */
+static void make_token(struct fixture *f, unsigned epoch)
+{
+	fixture_do(f,
+		"export SOURCE_DATE_EPOCH=%u; mmd -i x.img ::/TOKEN; "
+		"echo kernel >linux; touch -d @1700000000 linux; mcopy -m -i x.img linux ::/TOKEN; "
+		"printf 'linux /TOKEN/linux\n' >t.conf; touch -d @1700000000 t.conf; "
+		"mcopy -m -i x.img t.conf ::/loader/entries",
+		epoch);
+}
+
+/* kernel-install deletes a kernel's folder when its plugins are through. */
+START_TEST(test_the_time_of_a_directory_on_the_way_to_a_kernel_does_not_count)
+{
+	struct planning *t = new_common();
+
+	make_token(t->primary.f, 1750000000);
+	make_token(t->mirror.f, 1740000000);
+	expect_plan(t, "");
+	planning_drop(t);
+	fixture_do(t->primary.f, "mattrib +h -i x.img ::/TOKEN");
+	expect_and_settle(t, "payload: touch /TOKEN\n"
+			     "touched /TOKEN\n");
+	planning_free(t);
+}
+END_TEST
+
 /* Of /EFI only the way through it matters. */
 START_TEST(test_attributes_of_a_parent_are_its_volumes_own)
 {
@@ -1507,6 +1534,7 @@ static void add_entries(Suite *suite)
 	const TTest *const tests[] = {
 		test_other_attributes_write_no_data,
 		test_other_attributes_of_a_directory_are_one_touch,
+		test_the_time_of_a_directory_on_the_way_to_a_kernel_does_not_count,
 		test_other_attributes_of_a_directory_go_with_what_changed_below,
 		test_attributes_of_a_parent_are_its_volumes_own,
 		test_an_access_date_is_no_change,
