@@ -27,5 +27,43 @@ the_version_is_that_of_configure()
 		fail "configure.ac is of version $upstream, debian/changelog of $packaged"
 }
 
+# run_postinst ARGUMENT...: in a system below SCRATCH, whose sync-hook fails.
+run_postinst()
+{
+	local hook=$SCRATCH/usr/libexec/fatespsync/sync-hook
+
+	rm -rf "${SCRATCH:?}"/{usr,run,called}
+	mkdir -p "${hook%/*}" "$SCRATCH/run/systemd/system"
+	printf '%s\n' '#!/bin/sh' "echo \"\$*\" >>$SCRATCH/called" 'exit 7' >"$hook"
+	chmod +x "$hook"
+	sed -e "s,\([[:blank:]]\)/usr/,\1$SCRATCH/usr/,g" -e "s, /run/, $SCRATCH/run/,g" \
+		debian/fatespsync.postinst >"$SCRATCH/postinst"
+	sh "$SCRATCH/postinst" "$@" || fail "postinst $*: $?"
+}
+
+# No trigger is kept for a package that is not configured.
+the_package_syncs_when_it_is_configured_and_when_it_is_triggered()
+{
+	local arguments
+
+	make_scratch
+	for arguments in 'configure' 'configure 0.0.1-1' 'triggered fatespsync'; do
+		# shellcheck disable=SC2086 # words
+		run_postinst $arguments
+		[[ $(cat "$SCRATCH/called" 2>/dev/null) == '--now dpkg' ]] ||
+			fail "postinst $arguments did not sync once"
+	done
+	[[ ! -e $SCRATCH/run/fatespsync ]] || fail "postinst triggered: it is about to be late"
+	run_postinst configure ''
+	[[ -d $SCRATCH/run/fatespsync ]] || fail "postinst configure: mirrors are not late"
+	run_postinst abort-upgrade 0.0.1-1
+	[[ ! -e $SCRATCH/called ]] || fail "postinst abort-upgrade: synced"
+	export DPKG_ROOT=/mnt
+	run_postinst configure
+	[[ ! -e $SCRATCH/called ]] || fail "postinst: synced for another system"
+	unset DPKG_ROOT
+}
+
+the_package_syncs_when_it_is_configured_and_when_it_is_triggered
 the_symbols_file_has_what_the_library_exports
 the_version_is_that_of_configure
