@@ -77,6 +77,7 @@ make_dpkg()
 install_all()
 {
 	install_script has-list /usr/libexec/fatespsync
+	install_script setting /usr/libexec/fatespsync
 	install_script sync-hook /usr/libexec/fatespsync
 	install_script kernel-install/99-zz-fatespsync.install /usr/lib/kernel/install.d
 	install_script debian/postinst.d/zz-zz-fatespsync /etc/kernel/postinst.d
@@ -462,6 +463,62 @@ test_settings_are_passed_on()
 	: >esps
 	postinst
 	[[ $(cat calls) == '--strict --primary=PARTUUID=1234' ]] || complain "calls: $(cat calls)"
+}
+
+# set_settings LINE...
+set_settings()
+{
+	mkdir -p sys/etc/default
+	printf '%s\n' "$@" >sys/etc/default/fatespsync
+}
+
+# A slip there would end the hook, and dpkg with it.
+test_the_settings_are_not_executed()
+{
+	local line
+
+	make_system
+	for line in "it's" 'a (' 'exit 3' 'X=$Y_IS_NOT_SET' 'FATESPSYNC_OPTIONS="--quick' 'touch executed' \
+		'false' $'\xff\xfe'; do
+		set_settings 'FATESPSYNC_OPTIONS=--disk=/dev/x' "$line"
+		echo 4 >status
+		postinst
+		warned 'not all mirrors'
+		err_has '^/dev/sdb1: some report$'
+		synced_once
+	done
+	[[ ! -e executed ]] || fail 'was executed'
+	rm sys/etc/default/fatespsync
+	mkdir sys/etc/default/fatespsync
+	postinst
+	synced_once
+}
+
+# options_are WORDS LINE...: with these lines as settings.
+options_are()
+{
+	set_settings "${@:2}"
+	postinst
+	[[ $(tail -n 1 calls) == "--strict${1:+ $1}" ]] || complain "${*:2}: calls: $(cat calls)"
+	rm calls
+}
+
+test_the_last_line_of_a_setting_counts()
+{
+	make_system
+	export FATESPSYNC_OPTIONS=--force
+	options_are --force '# FATESPSYNC_OPTIONS=--quick' 'XFATESPSYNC_OPTIONS=--quick'
+	options_are '' 'FATESPSYNC_OPTIONS='
+	options_are '' 'FATESPSYNC_OPTIONS=""'
+	options_are --quick 'FATESPSYNC_OPTIONS=--strict' $' \tFATESPSYNC_OPTIONS=--quick \r' \
+		' # FATESPSYNC_OPTIONS=' FATESPSYNC_INITRAMFS=no
+	options_are '--quick --disk=/dev/x' 'FATESPSYNC_OPTIONS="--quick  --disk=/dev/x" '
+	options_are '--quick --disk=/dev/x' "FATESPSYNC_OPTIONS='--quick --disk=/dev/x'"
+	options_are '--exclude="/EFI/a b"' 'FATESPSYNC_OPTIONS=--exclude="/EFI/a b"'
+	options_are '--exclude=$HOME `id` \' 'FATESPSYNC_OPTIONS=--exclude=$HOME `id` \'
+	printf FATESPSYNC_OPTIONS=--quick >sys/etc/default/fatespsync
+	postinst
+	[[ $(tail -n 1 calls) == '--strict --quick' ]] || complain "calls: $(cat calls)"
 }
 
 # ---- with the program ----

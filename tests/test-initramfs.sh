@@ -22,7 +22,10 @@ make_hook()
 		copy_exec() { echo "copy_exec \$*" >>asked; }
 		manual_add_modules() { echo "manual_add_modules \$*" >>asked; }
 	EOF
-	sed -e "s,@sbindir@,$PWD/sys/usr/sbin,g" -e "s,@sysconfdir@,$PWD/sys/etc,g" \
+	sed "s,@sysconfdir@,$PWD/sys/etc,g" "$SOURCE/setting.in" >sys/setting
+	chmod +x sys/setting
+	sed -e "s,@sbindir@,$PWD/sys/usr/sbin,g" -e "s,@pkglibexecdir@,$PWD/sys,g" \
+		-e "s,@sysconfdir@,$PWD/sys/etc,g" \
 		-e "s,/usr/share/initramfs-tools/hook-functions,$PWD/hook-functions," \
 		"$SOURCE/initramfs-tools/fatespsync.in" >hook
 	chmod +x hook
@@ -55,8 +58,9 @@ test_the_hook_copies_only_when_asked_to()
 	make_hook
 	run_hook
 	[[ ! -s asked ]] || fail "$(cat asked)"
-	for setting in FATESPSYNC_INITRAMFS=no FATESPSYNC_INITRAMFS= FATESPSYNC_OPTIONS=--quick; do
-		echo $setting >sys/etc/default/fatespsync
+	for setting in FATESPSYNC_INITRAMFS=no FATESPSYNC_INITRAMFS= FATESPSYNC_OPTIONS=--quick \
+		'#FATESPSYNC_INITRAMFS=yes'; do
+		echo "$setting" >sys/etc/default/fatespsync
 		run_hook
 		[[ ! -s asked ]] || fail "$setting: $(cat asked)"
 	done
@@ -64,6 +68,18 @@ test_the_hook_copies_only_when_asked_to()
 	run_hook
 	[[ $(cat asked) == "copy_exec $PWD/sys/usr/sbin/fatespsync /sbin/fatespsync
 manual_add_modules efivarfs" ]] || fail "$(cat asked)"
+}
+
+# Nor does what else is in the file keep update-initramfs from its end.
+test_the_settings_are_not_executed()
+{
+	LAST=hook
+	make_hook
+	printf '%s\n' 'FATESPSYNC_INITRAMFS="yes"' 'touch executed' "it's (" 'exit 3' \
+		>sys/etc/default/fatespsync
+	run_hook
+	[[ ! -e executed ]] || fail 'was executed'
+	grep -q '^copy_exec' asked || fail 'was not copied'
 }
 
 # ---- dracut ----

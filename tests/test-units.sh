@@ -256,7 +256,7 @@ test_places_are_those_of_configure()
 			[[ $path == /* ]] || fail "$file: $path"
 			[[ -x $BUILT/integration/${path##*/} || -x $BUILT/tools/${path##*/} ]] ||
 				fail "$file: $path: nothing of that name is installed"
-		done < <(sed -nE 's/^(Exec[A-Za-z]*|Exec|program|has_list|hook) ?= ?-?([^ ]*).*/\2/p' \
+		done < <(sed -nE 's/^(Exec[A-Za-z]*|Exec|program|has_list|setting|hook) ?= ?-?([^ ]*).*/\2/p' \
 			"$file")
 	done
 	((made >= 12)) || fail "only $made places"
