@@ -375,6 +375,30 @@ test_a_mirror_that_does_not_boot_makes_a_failure()
 	err_has '^fatespsync: b\.img:1: is in sync, but does not boot: no boot loader in /EFI/BOOT$'
 }
 
+# What else is said to make the report another, or none.
+test_no_option_or_colour_hides_that_a_mirror_does_not_boot()
+{
+	local options
+
+	place_helpers
+	list_disks $A $B
+	run 0
+	for options in -q --quiet --quie -v -qv --verbose --no-legend --json=short '--json pretty' --j=short \
+		'-q --quick --json=short' --version --help '--progress=yes -nq'; do
+		# shellcheck disable=SC2086 # words
+		helper 1 check-status "${DISKS[@]}" $options
+		err_has '^fatespsync: b\.img:1: is in sync, but does not boot: no boot loader in /EFI/BOOT$'
+		out_has '^primary a\.img:1$'
+	done
+	SYSTEMD_COLORS=1 helper 1 check-status "${DISKS[@]}"
+	err_has '^fatespsync: b\.img:1: is in sync, but does not boot: no boot loader in /EFI/BOOT$'
+	# What follows an option that takes a value is none, and what is wrong stays wrong.
+	helper 2 check-status "${DISKS[@]}" --exclude -q
+	err_has "'-q': not a path"
+	helper 2 check-status "${DISKS[@]}" -qx
+	helper 2 check-status "${DISKS[@]}" --quiets
+}
+
 # Where firmware starts something else, both have nothing that we would know: then equal is enough.
 test_a_primary_that_does_not_boot_asks_no_more_of_its_mirror()
 {
