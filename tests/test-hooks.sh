@@ -37,7 +37,7 @@ write_program()
 }
 
 # A fatespsync that notes its arguments in "calls". The ESPs that it sees are in "esps", those with a
-# list in "lists", what a sync ends with in "status".
+# list in "lists", those that cannot be read in "damaged", what a sync ends with in "status".
 make_stub()
 {
 	write_program sys/usr/sbin/fatespsync <<-EOF
@@ -47,7 +47,11 @@ make_stub()
 		[[ ! -t 0 && \$(readlink /proc/self/fd/0) == /dev/null ]] || echo 'stdin is used' >>wrong
 		case " \$* " in
 		*' list '*) exec cat esps ;;
-		*' ls '*) exec grep -qx "\$2" lists ;;
+		*' ls '*)
+			! grep -qx "\$2" damaged || exit 4
+			((\$# == 2)) || exec grep -qx "\$2" lists
+			exit 0
+			;;
 		esac
 		echo '/dev/sdb1: some report'
 		echo 'fatespsync: PARTUUID=b: some reason' >&2
@@ -55,7 +59,8 @@ make_stub()
 	EOF
 	echo '/dev/sda1  ESP  primary  aaaa  -' >esps
 	echo 0 >status
-	: >lists
+	echo /dev/sda1 >lists
+	: >damaged
 }
 
 # A dpkg with the package in the state "dpkg-state", and triggers noted in "triggers".
@@ -427,9 +432,46 @@ test_a_machine_without_an_esp_is_silent()
 	done
 }
 
+# Its primary is known to firmware, and nobody has made a list.
+test_a_primary_without_a_list_is_silent()
+{
+	local caller
+
+	make_system
+	printf '%s\n' '/dev/sda1  ESP  primary  aaaa  -' '/dev/sdb1  ESP  other  bbbb  -' >esps
+	: >lists
+	for caller in "${CALLERS[@]}"; do
+		"$caller"
+		not_synced
+		no_out
+		no_err
+	done
+}
+
+test_a_list_that_only_another_esp_has_is_enough()
+{
+	make_system
+	printf '%s\n' '/dev/sda1  ESP  primary  aaaa  -' '/dev/sdb1  ESP  other  bbbb  -' >esps
+	echo /dev/sdb1 >lists
+	postinst
+	synced_once
+}
+
+test_a_primary_that_cannot_be_read_is_not_silent()
+{
+	make_system
+	: >lists
+	echo /dev/sda1 >damaged
+	echo 3 >status
+	postinst
+	synced_once
+	warned 'nothing was synced'
+}
+
 test_esps_without_a_list_are_silent()
 {
 	make_system
+	: >lists
 	printf '%s\n' '/dev/sda1  ESP  other  aaaa  -' '/dev/sda2  XBOOTLDR  other  bbbb  -' >esps
 	echo 3 >status
 	postinst
@@ -456,7 +498,7 @@ test_settings_are_passed_on()
 	echo "FATESPSYNC_OPTIONS='--disk=/dev/* --exclude=/EFI/x  --quick'" \
 		>sys/etc/default/fatespsync
 	postinst
-	[[ $(cat calls) == '-q --no-legend --disk=/dev/* list
+	[[ $(grep -v '^ls ' calls) == '-q --no-legend --disk=/dev/* list
 --strict --disk=/dev/* --exclude=/EFI/x --quick' ]] || complain "calls: $(cat calls)"
 	echo "FATESPSYNC_OPTIONS=--primary=PARTUUID=1234" >sys/etc/default/fatespsync
 	rm calls

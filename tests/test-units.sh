@@ -332,6 +332,33 @@ test_a_mirror_that_is_gone_is_missing_and_no_late_one()
 	helper 1 is-mirror $B --disk=a.img
 }
 
+test_only_machines_with_a_list_are_looked_at()
+{
+	place_helpers
+	make_disks
+	boot_from $A
+	helper 1 has-list "${DISKS[@]}" --quick
+	no_out
+	no_err
+	helper 0 has-list --primary=elsewhere.img
+	put_list a.img $A $B
+	helper 0 has-list "${DISKS[@]}"
+	# One that cannot be understood is one.
+	put_list a.img nonsense
+	helper 0 has-list "${DISKS[@]}"
+	make_disks
+	make_dirs b.img /loader
+	put_list b.img $A $B
+	helper 0 has-list "${DISKS[@]}"
+	helper 1 has-list --disk=a.img
+	no_out
+	no_err
+	wipe a.img $OFFSET 512
+	helper 0 has-list --disk=a.img
+	no_out
+	no_err
+}
+
 test_a_status_that_is_good_is_told()
 {
 	place_helpers
