@@ -238,6 +238,7 @@ test_units_may_do_what_the_program_does()
 	watched "${DISKS[@]}" list
 	watched list
 	watched ls a.img /loader/esp-sync
+	watched cat a.img /loader/esp-sync
 	sort -u calls | comm -23 - allowed >out
 	[[ ! -s out ]] || fail "not allowed: $(tr '\n' ' ' <out)"
 }
@@ -400,6 +401,63 @@ test_a_mirror_that_does_not_boot_makes_a_failure()
 	out_has '^  boots +yes$' '^  boots +no: '
 	helper 1 check-status "${DISKS[@]}"
 	err_has '^fatespsync: b\.img:1: is in sync, but does not boot: no boot loader in /EFI/BOOT$'
+}
+
+# A list without mirrors asks for nothing, so that without this all mirrors would be dropped in silence.
+test_a_list_that_has_lost_its_mirrors_makes_a_failure()
+{
+	local uuid
+
+	place_helpers
+	list_disks $A $B $C
+	run 0
+	for uuid in '' "$A" '# nothing'; do
+		put_list a.img "$uuid"
+		helper 1 check-status "${DISKS[@]}"
+		err_has "^fatespsync: b\.img:1: .* run: fatespsync add PARTUUID=$B\." \
+			"^fatespsync: c\.img:1: .* run: fatespsync add PARTUUID=$C\."
+	done
+	# What is told to be done makes it good again.
+	run 0 add PARTUUID=$B PARTUUID=$C
+	helper 1 check-status "${DISKS[@]}"
+	err_lacks 'names no mirror'
+
+	mdel -i a.img@@$OFFSET ::/loader/esp-sync
+	put_list b.img "  ${A^^} # the first" $'manage /x\r' "$B"$'\r'
+	helper 1 check-status "${DISKS[@]}" --quick
+	err_has "PARTUUID=$B" "PARTUUID=$C"
+	helper 0 check-status --disk=a.img
+	no_err
+}
+
+# An XBOOTLDR partition has a UUID, too, which no list names.
+test_a_list_that_has_lost_its_mirrors_makes_a_failure_beside_xbootldr()
+{
+	place_helpers
+	list_disks $A
+	make_dirs b.img /loader
+	put_list b.img $A $B
+	truncate -s $((OFFSET + SIZE + 4 * MIB)) a.img
+	printf '%s\n' 'label: gpt' "$(esp_line $A)" \
+		"size=4096, type=bc13c2ff-59e6-4262-a352-b275fd6f7172, uuid=$D" | write_table a.img
+	make_fat a.img AAAA0009 BOOT $((OFFSET + SIZE)) $((2 * MIB))
+	helper 1 check-status "${DISKS[@]}"
+	out_has '^primary a\.img:2 \(XBOOTLDR of a\.img:1\)$' "^  partuuid +$D$"
+	err_has "^fatespsync: b\.img:1: .* run: fatespsync add PARTUUID=$B\."
+}
+
+test_mirrors_that_were_taken_off_the_list_are_not_missed()
+{
+	place_helpers
+	list_disks $A $B $C
+	run 0
+	run 0 remove PARTUUID=$B PARTUUID=$C
+	helper 0 check-status "${DISKS[@]}"
+	no_err
+	# Nor is what another machine left.
+	put_list c.img $C $D
+	helper 0 check-status "${DISKS[@]}"
+	no_err
 }
 
 # What else is said to make the report another, or none.
