@@ -53,7 +53,7 @@ make_root()
 	for unit in "${UNITS[@]}"; do
 		place "systemd/$unit" "root/usr/lib/systemd/system/$unit"
 	done
-	for unit in has-list is-mirror check-status; do
+	for unit in has-list is-mirror check-status wait-for-mirrors; do
 		place $unit root/usr/libexec/fatespsync/$unit
 	done
 	mkdir root/usr/sbin
@@ -288,7 +288,7 @@ place_helpers()
 	ROOT=$PWD/sys
 	mkdir -p sys/usr/sbin
 	ln -s "$FATESPSYNC" sys/usr/sbin/fatespsync
-	for name in has-list is-mirror check-status; do
+	for name in has-list is-mirror check-status wait-for-mirrors; do
 		place $name sys/usr/libexec/fatespsync/$name
 	done
 	HELPERS=sys/usr/libexec/fatespsync
@@ -331,6 +331,24 @@ test_a_mirror_that_is_gone_is_missing_and_no_late_one()
 	list_disks $A $B
 	rm b.img
 	helper 1 is-mirror $B --disk=a.img
+}
+
+# Nothing but the settings says which is the primary.
+test_the_primary_of_the_settings_is_waited_for()
+{
+	local options
+
+	place_helpers
+	make_disks
+	put_list a.img $A $B
+	helper 0 wait-for-mirrors 0 --primary=a.img "${DISKS[@]}" --quick --exclude=/x --strict
+	no_out
+	no_err
+	helper 5 wait-for-mirrors 0 --primary=a.img --disk=a.img
+	err_lacks 'usage|--help'
+	# The unit hands them on.
+	options=$(property fatespsync.service.in ExecStartPre | tail -n 1)
+	[[ $options == "\$FATESPSYNC_OPTIONS" ]] || fail "the unit: $options"
 }
 
 test_only_machines_with_a_list_are_looked_at()
