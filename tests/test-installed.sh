@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
 # Another program can be built with what make install leaves behind, and with that alone: the
-# example program, against shared and static library, found by pkg-config. It syncs.
+# example program, against shared and static library, found by pkg-config. It syncs. What make
+# install made is gone after make uninstall.
 
 # shellcheck source=tests/judge.sh
 . "${srcdir:-$(dirname "$0")/..}/tests/judge.sh"
@@ -119,6 +120,29 @@ test_example_with_static_library()
 		fail "cc: exit $?"
 	! readelf -d sync-esp | grep "NEEDED.*libfatespsync" || fail "it is not in the program"
 	judge_example
+}
+
+# uninstall: what is in $installed, from a copy of it, $left.
+uninstall()
+{
+	left=$SCRATCH/left
+	rm -rf "$left"
+	cp -a "$installed" "$left"
+	if (($#)); then
+		find "$left" -type d -path "$1" -exec touch {}/foreign \;
+	fi
+	env -u MAKEFLAGS -u MFLAGS "$MAKE" -s -C "$builddir" DESTDIR="$left" uninstall \
+		>uninstall.log 2>&1 || fail "make uninstall: $(cat uninstall.log)"
+	find "$left" -name '*fatespsync*' >found
+}
+
+test_uninstall_leaves_no_folder_of_ours()
+{
+	uninstall
+	[[ ! -s found ]] || fail "left: $(cat found)"
+	uninstall '*/libexec/fatespsync'
+	[[ $(wc -l <found) == 1 ]] || fail "left: $(cat found)"
+	[[ -e $(cat found)/foreign ]] || fail "a file of somebody else is gone"
 }
 
 need_tools pkg-config readelf "${cc[0]}"
