@@ -1,5 +1,18 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 
+# FES_PLAIN_FOLDERS
+# -----------------
+# The places that make writes into scripts and units. There shells, systemd, alpm and make's own sed each
+# have characters that mean something, and each its own way to quote them.
+AC_DEFUN([FES_PLAIN_FOLDERS], [
+	for fes_name in prefix exec_prefix sbindir libexecdir sysconfdir; do
+		eval "fes_folder=\$$fes_name"
+		fes_own=`AS_ECHO(["$fes_folder"]) | sed ['s/[$]{prefix}//g; s/[$]{exec_prefix}//g']`
+		AS_CASE([$fes_own], [[*[!A-Za-z0-9_./+~-]*]],
+			[AC_MSG_ERROR([$fes_name is '$fes_folder', but scripts and units will name this folder, and may do so only if it is made of A-Z a-z 0-9 _ . / + ~ -])])
+	done
+])
+
 # FES_ARG_FOLDER(NAME, BELOW-PREFIX, WHAT)
 # ----------------------------------------
 # --with-NAME=DIR, and AC_SUBST of NAME. Below the prefix unless somebody says otherwise, so that an

@@ -263,6 +263,34 @@ test_places_are_those_of_configure()
 	((made >= 12)) || fail "only $made places"
 }
 
+# configured OPTION...: without a compiler it ends soon, whatever it thinks of them.
+configured()
+{
+	LAST="configure $*"
+	: >out
+	! "$SOURCE/configure" CC=false "$@" >out 2>err || complain 'configured without a compiler'
+}
+
+# Quoting would have to be another one in each file that names them.
+test_places_with_odd_characters_are_refused()
+{
+	local option name
+
+	for option in --prefix='/tmp/a b' --prefix=/a,b --prefix='/a&b' --exec-prefix=/a%b --sbindir='/a$b' \
+		--libexecdir='${prefix}/a;b' --sysconfdir='/a"b' --sysconfdir="/a'b" --sbindir='/a\b' \
+		--libexecdir=/ü --sbindir='${home}/b' --prefix=$'/a\nb'; do
+		configured "$option"
+		name=${option%%=*}
+		name=${name#--}
+		err_has "^configure: error: ${name/-/_} is '" ' only if it is made of'
+	done
+	configured --prefix="$PWD/A-Z_0.9/+~" --exec-prefix='${prefix}/x' --sbindir='${exec_prefix}/sbin' \
+		--libexecdir='${prefix}/lib' --sysconfdir=/etc
+	err_lacks 'made of'
+	configured
+	err_lacks 'made of'
+}
+
 # ---- the rule ----
 
 test_the_rule_is_about_partitions_that_are_added()
