@@ -13,8 +13,7 @@ fail()
 	exit 1
 }
 
-# Not run on made-up disks: .ci/run does the first, make distcheck does as the last, in a scratch folder; the
-# packages need a Debian of their own.
+# Not run on made-up disks: .ci/run does the first, and make check-readme the others.
 elsewhere=(try debian-package install)
 
 diff <("$top/tests/readme.sh" | grep -vxF "$(printf '%s\n' "${elsewhere[@]}")" | sort) \
