@@ -209,9 +209,9 @@ END_TEST
 START_TEST(test_every_phase_has_a_word_of_its_own_that_fits)
 {
 	for (int a = FES_PROGRESS_WAIT; a <= FES_PROGRESS_DONE; a++) {
-		ck_assert_uint_le(strlen(progress_phase_word(a)), 7);
+		ck_assert_uint_le(strlen(progress_phase_word((enum fes_progress_phase)a)), 7);
 		for (int b = FES_PROGRESS_WAIT; b < a; b++)
-			ck_assert_str_ne(progress_phase_word(a), progress_phase_word(b));
+			ck_assert_str_ne(progress_phase_word((enum fes_progress_phase)a), progress_phase_word((enum fes_progress_phase)b));
 	}
 }
 END_TEST
