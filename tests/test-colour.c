@@ -7,6 +7,7 @@
 #include <check.h>
 #include <stdlib.h>
 
+#include "tests/suite.h"
 #include "tools/colour.h"
 
 static bool choose(const char *systemd_colors, const char *no_color, const char *term, bool terminal)
@@ -82,8 +83,6 @@ int main(void)
 {
 	TCase *tc = tcase_create("colour");
 	Suite *suite = suite_create("colour");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_test(tc, test_there_are_colours_on_a_terminal_only);
 	tcase_add_test(tc, test_a_terminal_that_can_do_nothing_gets_none);
@@ -92,9 +91,5 @@ int main(void)
 	tcase_add_test(tc, test_a_number_of_colours_for_terminals_changes_nothing_elsewhere);
 	tcase_add_test(tc, test_nonsense_counts_for_nothing);
 	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed > 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

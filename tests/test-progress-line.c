@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/suite.h"
 #include "tools/progress-line.h"
 #include "tools/progress.h"
 
@@ -288,8 +289,6 @@ int main(void)
 {
 	TCase *tc = tcase_create("progress-line");
 	Suite *suite = suite_create("progress-line");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_test(tc, test_a_line_has_name_phase_share_bytes_rate_and_time_left);
 	tcase_add_test(tc, test_what_is_not_known_is_left_out);
@@ -309,9 +308,5 @@ int main(void)
 	tcase_add_test(tc, test_who_says_no_gets_none);
 	tcase_add_test(tc, test_it_is_due_after_half_a_second);
 	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed > 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

@@ -15,6 +15,7 @@
 #include "fat/blkdev.h"
 #include "lib/fatespsync.h"
 #include "tests/scratch.h"
+#include "tests/suite.h"
 
 enum {
 	MIB = 1024 * 1024,
@@ -379,8 +380,6 @@ int main(void)
 {
 	TCase *tc = tcase_create("progress");
 	Suite *suite = suite_create("progress");
-	SRunner *runner;
-	int failed;
 
 	if (!has_tools()) {
 		puts("mkfs.fat or mtools not found: skipped");
@@ -399,9 +398,5 @@ int main(void)
 	tcase_add_test(tc, test_a_mirror_that_somebody_else_holds_is_waited_for);
 	tcase_add_test(tc, test_nobody_has_to_listen);
 	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed > 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

@@ -30,7 +30,8 @@ place()
 
 	mkdir -p "${2%/*}"
 	[[ -e $from ]] || from=${from%.in}
-	sed -e "s,@sbindir@,${ROOT-}/usr/sbin,g" -e "s,@sysconfdir@,${ROOT-}/etc,g" \
+	sed -e "/^@hardening@\$/{r $SOURCE/integration/systemd/hardening
+		d}" -e "s,@sbindir@,${ROOT-}/usr/sbin,g" -e "s,@sysconfdir@,${ROOT-}/etc,g" \
 		-e "s,@pkglibexecdir@,${ROOT-}/usr/libexec/fatespsync,g" "$from" >"$2"
 	chmod --reference="$from" "$2"
 }
@@ -161,16 +162,17 @@ test_units_may_do_little()
 	done
 }
 
-# Each has them all: they are written once more, not another way.
+# Each has all that stands in one file, and nothing of its own that would take some of it back.
 test_units_are_equally_confined()
 {
-	local unit
+	local unit own
 
+	sed -n 's/^\([A-Z][A-Za-z]*\)=.*/\1/p' "$SOURCE/integration/systemd/hardening" | sort -u >names
 	for unit in "$SOURCE"/integration/systemd/*.service.in; do
-		sed -n '/^# What it needs/,/^$/p' "$unit" | grep . >"${unit##*/}.confined"
+		[[ $(grep -cx '@hardening@' "$unit") == 1 ]] || fail "${unit##*/}: not confined"
+		own=$(sed -n 's/^\([A-Z][A-Za-z]*\)=.*/\1/p' "$unit" | sort -u | comm -12 - names)
+		[[ -z $own ]] || fail "${unit##*/}: has a $own= of its own"
 	done
-	diff fatespsync.service.in.confined fatespsync-late@.service.in.confined
-	diff fatespsync.service.in.confined fatespsync-status.service.in.confined
 }
 
 # calls_of SET...: the system calls in them.
@@ -210,7 +212,7 @@ allowed_calls()
 			sort -u allowed named >left
 		fi
 		mv left allowed
-	done < <(sed -n 's/^SystemCallFilter=//p' "$SOURCE/integration/systemd/fatespsync.service.in")
+	done < <(sed -n 's/^SystemCallFilter=//p' "$SOURCE/integration/systemd/hardening")
 }
 
 # watched ARGUMENT...: the program, its system calls in "calls".
