@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "tools/colour.h"
+#include "tools/terminal.h"
 #include "tools/text.h"
 
 /*
@@ -40,7 +41,7 @@ bool colour_choose(const struct colour_wishes *wishes, bool terminal)
 		return wish;
 	if (wishes->no_color)
 		return false;
-	return terminal && wishes->term && strcmp(wishes->term, "dumb") != 0;
+	return terminal && !terminal_is_dumb(wishes->term);
 }
 
 bool colour_is_wanted(int fd)

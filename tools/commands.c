@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -112,7 +113,7 @@ static enum progress_mode choose_progress(const struct options *options)
 		.wish = options->progress,
 		.err_terminal = isatty(STDERR_FILENO),
 		.out_terminal = isatty(STDOUT_FILENO),
-		.dumb = terminal_is_dumb(),
+		.dumb = terminal_is_dumb(getenv("TERM")),
 		.quiet = options->style.quiet,
 		.json = options->style.json != REPORT_JSON_OFF,
 	};

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <config.h>
 
-#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/types.h>
@@ -11,10 +10,8 @@
 
 enum { DEFAULT_COLUMNS = 80, DEFAULT_ROWS = 24 };
 
-bool terminal_is_dumb(void)
+bool terminal_is_dumb(const char *term)
 {
-	const char *term = getenv("TERM");
-
 	return !term || strcmp(term, "dumb") == 0;
 }
 

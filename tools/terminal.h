@@ -10,8 +10,8 @@ struct terminal_size {
 	unsigned rows;
 };
 
-/* Whether $TERM says that it can do no more than print: "dumb", or nothing at all. */
-bool terminal_is_dumb(void);
+/* Whether @term ($TERM, NULL: not set) says that it can do no more than print. */
+bool terminal_is_dumb(const char *term);
 
 /* As it is now: windows change. 80 columns and 24 rows where it does not say. */
 struct terminal_size terminal_get_size(int fd);
