@@ -123,10 +123,11 @@ test_no_unit_waits_for_itself()
 	analyze verify fatespsync-status.timer fatespsync-status.service
 	no_out
 
-	# Nor is that because nobody looked.
+	# Nor is that because nobody looked. Which unit of the cycle is named first, and which job is
+	# dropped, changes from run to run.
 	sed -i 's/^After=multi-user\.target/After=/' $unit
 	analyze verify multi-user.target graphical.target
-	out_has 'ordering cycle on fatespsync\.service'
+	out_has 'ordering cycle .*fatespsync\.service|dependency on fatespsync\.service'
 }
 
 # property UNIT NAME: its values.
