@@ -24,20 +24,6 @@ MIRROR_UUID=b0000000-1111-4222-8333-00000000000b
 
 # ---- cases ----
 
-# judge CASE [ARGUMENT...]: in a subshell, which a test that fails ends.
-judge()
-{
-	local said
-
-	("$@") >"$SCRATCH/case.out" 2>&1 &
-	if wait $!; then
-		said="ok $*"
-	else
-		said="FAIL $*: $(tr "\n" " " <"$SCRATCH/case.out")"
-	fi
-	echo "$said" | tee -a "$LOGS/host.log"
-}
-
 # has_fact BOOT NAME VALUE
 has_fact()
 {

@@ -7,42 +7,18 @@
 
 # shellcheck source=tests/judge.sh
 . "${srcdir:-$(dirname "$0")/../..}/tests/judge.sh"
+# shellcheck source=tests/debian/chroot.sh
+. "${srcdir:-$(dirname "$0")/../..}/tests/debian/chroot.sh"
 
-: "${MAKE:=make}"
 SOURCE=$(realpath "${srcdir:-$(dirname "$0")/../..}")
-LOG=$(realpath "${builddir:-.}")/tests/debian/readme.log
-
-need_host()
-{
-	[[ $(id -u) == 0 ]] || skip "debootstrap and chroot need root"
-	command -v debootstrap >/dev/null ||
-		skip "no debootstrap (./bootstrap --with-guest installs it)"
-}
-
-# in_root COMMAND...
-in_root()
-{
-	env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C.UTF-8 HOME=/root DEB_BUILD_OPTIONS=nocheck \
-		chroot "$ROOT" "$@" </dev/null >>"$LOG" 2>&1
-}
+LOG=$LOGS/readme.log
 
 # A machine as somebody has it who begins; yes is what everybody answers to apt.
-make_root()
+make_machine()
 {
-	local tarball
-
-	tarball=$("$SOURCE/tests/debian/root.sh") || skip "no Debian 12: debootstrap failed, see above"
-	ROOT=$SCRATCH/root
-	mkdir "$ROOT"
-	tar -C "$ROOT" -xf "$tarball"
-	trap 'umount -l "$ROOT/proc"; rm -rf "$SCRATCH"' EXIT
-	mount -t proc proc "$ROOT/proc"
-	cp /etc/resolv.conf "$ROOT/etc/"
-	echo 'APT::Get::Assume-Yes "true";' >"$ROOT/etc/apt/apt.conf.d/50yes"
-	printf '%s\n' '#!/bin/sh' 'exit 101' >"$ROOT/usr/sbin/policy-rc.d"
-	chmod +x "$ROOT/usr/sbin/policy-rc.d"
-	in_root apt-get update || skip "no mirror of Debian: see $LOG"
-	in_root apt-get install sudo build-essential || skip "no mirror of Debian: see $LOG"
+	make_root
+	open_root
+	logged_in_root apt-get install sudo build-essential || skip "no mirror of Debian: see $LOG"
 }
 
 # What a clone holds that is made now.
@@ -57,7 +33,7 @@ do_block()
 {
 	echo "$1 (${SECONDS}s)"
 	"$SOURCE/tests/readme.sh" "$1" >"$ROOT/root/block"
-	in_root bash -c 'cd /root/fatespsync && set -ex && . /root/block' ||
+	logged_in_root env DEB_BUILD_OPTIONS=nocheck bash -c 'cd /root/fatespsync && set -ex && . /root/block' ||
 		fail "README.md, $1: $(tail -n 20 "$LOG")"
 }
 
@@ -66,7 +42,7 @@ judge_installed()
 {
 	local file
 
-	in_root fatespsync --version || fail "$1: no program that runs"
+	logged_in_root fatespsync --version || fail "$1: no program that runs"
 	for file in /usr/lib/kernel/install.d/99-zz-fatespsync.install \
 		/usr/libexec/fatespsync/sync-hook /usr/share/man/man8/fatespsync.8*; do
 		compgen -G "$ROOT$file" >/dev/null || fail "$1: no $file"
@@ -76,22 +52,17 @@ judge_installed()
 	done
 }
 
-need_host
-# The root's /proc is seen by nobody else, and goes with this.
-if [[ -z ${READMETEST_APART:-} ]]; then
-	READMETEST_APART=1 unshare --mount --propagation private "$0" "$@"
-	exit
-fi
+enter_debian "$@"
 : >"$LOG"
 make_scratch
-make_root
+make_machine
 copy_source
 do_block install
 judge_installed install
-in_root make -C /root/fatespsync uninstall || fail "make uninstall: $(tail -n 20 "$LOG")"
+logged_in_root make -C /root/fatespsync uninstall || fail "make uninstall: $(tail -n 20 "$LOG")"
 ! find "$ROOT"/usr "$ROOT"/etc -name '*fatespsync*' | grep . || fail "make uninstall left these"
-in_root make -C /root/fatespsync distclean || fail "make distclean: $(tail -n 20 "$LOG")"
+logged_in_root make -C /root/fatespsync distclean || fail "make distclean: $(tail -n 20 "$LOG")"
 do_block debian-package
 judge_installed debian-package
-in_root dpkg --status fatespsync || fail "dpkg does not know the package"
+logged_in_root dpkg --status fatespsync || fail "dpkg does not know the package"
 echo "done (${SECONDS}s)"

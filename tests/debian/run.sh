@@ -12,9 +12,9 @@
 . "${srcdir:-$(dirname "$0")/../..}/tests/judge.sh"
 # shellcheck source=tests/guest/machine.sh
 . "${srcdir:-$(dirname "$0")/../..}/tests/guest/machine.sh"
+# shellcheck source=tests/debian/chroot.sh
+. "${srcdir:-$(dirname "$0")/../..}/tests/debian/chroot.sh"
 
-SOURCE=$(realpath "${srcdir:-$(dirname "$0")/../..}")/tests/debian
-LOGS=${builddir:-.}/tests/debian
 PRIMARY_UUID=a0000000-0000-4000-8000-00000000000f
 MIRROR_UUID=a0000000-0000-4000-8000-000000000001
 MACHINE_ID=0123456789abcdef0123456789abcdef
@@ -29,28 +29,13 @@ need_host()
 {
 	local tool
 
-	[[ $(id -u) == 0 ]] || skip "debootstrap and chroot need root"
-	for tool in debootstrap dpkg-buildpackage dpkg-deb dh lintian sfdisk mke2fs; do
+	for tool in dpkg-buildpackage dpkg-deb dh lintian sfdisk mke2fs; do
 		command -v "$tool" >/dev/null ||
 			skip "no $tool (./bootstrap --with-guest installs it)"
 	done
 }
 
 # ---- packages ----
-
-# Tests are left out: make check runs them. DEBS may name a folder with packages that are there already.
-build_packages()
-{
-	if [[ -n ${DEBS:-} ]]; then
-		cp -r "$DEBS" "$SCRATCH/debs"
-		DEBS=$SCRATCH/debs
-		return
-	fi
-	DEBS=$SCRATCH/debs
-	DEB_BUILD_OPTIONS="nocheck ${DEB_BUILD_OPTIONS:-}" "$MAKE" -s deb DEB_DIR="$DEBS" \
-		>"$LOGS/build.log" 2>&1 ||
-		fail "the packages cannot be built: $(tail -n 20 "$LOGS/build.log")"
-}
 
 # An upload to Debian would be more; see debian/*lintian-overrides for what is overridden.
 judge_by_lintian()
@@ -106,30 +91,18 @@ make_loader_package()
 
 # ---- the system ----
 
-# in_root COMMAND...
-in_root()
+make_system()
 {
-	env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive \
-		chroot "$ROOT" "$@" </dev/null
-}
-
-make_root()
-{
-	local tarball
-
-	tarball=$("$SOURCE/root.sh") || skip "no Debian 12: debootstrap failed, see above"
-	ROOT=$SCRATCH/root
-	mkdir "$ROOT"
-	tar -C "$ROOT" -xf "$tarball"
+	make_root
 	echo "$MACHINE_ID" >"$ROOT/etc/machine-id"
 	echo debian >"$ROOT/etc/hostname"
 	echo "PARTUUID=$PRIMARY_UUID /boot/efi vfat umask=0077 0 0" >"$ROOT/etc/fstab"
 	echo 'root=none' >"$ROOT/etc/kernel/cmdline"
 	mkdir -p "$ROOT"/{cases,boot/efi}
-	cp "$SOURCE/cases" "$ROOT/cases"
+	cp "$DEBIAN/cases" "$ROOT/cases"
 	cp "$DEBS"/*.deb "$ROOT/cases"
 	cp "$FATFILL" "$ROOT/cases/fatfill"
-	cp "$SOURCE/fatespsync-cases.service" "$ROOT/etc/systemd/system"
+	cp "$DEBIAN/fatespsync-cases.service" "$ROOT/etc/systemd/system"
 	in_root systemctl -q enable fatespsync-cases.service
 	# Nobody logs in, and nothing is downloaded.
 	in_root systemctl -q mask serial-getty@ttyS0.service getty@tty1.service apt-daily.timer \
@@ -163,18 +136,9 @@ make_small_initrd()
 	copy_program "$GUEST_SYS" /bin/sys
 	copy_program "$(command -v switch_root)" /bin/switch_root
 	copy_modules
-	cp "$SOURCE/init" "$INITRD/init"
+	cp "$DEBIAN/init" "$INITRD/init"
 	chmod +x "$INITRD/init"
 	(cd "$INITRD" && find . | cpio -o -H newc --quiet) >"$SCRATCH/initrd.cpio"
-}
-
-# make_esp NAME FOLDER UUID SERIAL
-make_esp()
-{
-	truncate -s $ESP_BYTES "$SCRATCH/$1.img"
-	mkfs.fat -F 32 -s 1 -i "$4" "$SCRATCH/$1.img" >/dev/null
-	[[ ! -d $2 ]] || mcopy -s -i "$SCRATCH/$1.img" "$2"/* ::
-	make_gpt "$SCRATCH/$1.disk" "$SCRATCH/$1.img" "$3"
 }
 
 # The primary starts this system whatever kernels come and go; the mirror is empty but for another
@@ -196,10 +160,10 @@ make_esps()
 	printf '%s\n' 'title Test' 'linux /test/linux' 'initrd /test/initrd' \
 		'options console=ttyS0 panic=-1 quiet systemd.journald.forward_to_console=0' \
 		>"$esp/loader/entries/test.conf"
-	make_esp primary "$esp" $PRIMARY_UUID aaaa0001
+	make_esp primary $ESP_BYTES $PRIMARY_UUID aaaa0001 "$esp"
 	mkdir -p "$SCRATCH/foreign/EFI/Other"
 	head -c 5000 /dev/urandom >"$SCRATCH/foreign/EFI/Other/other.efi"
-	make_esp mirror "$SCRATCH/foreign" $MIRROR_UUID bbbb0001
+	make_esp mirror $ESP_BYTES $MIRROR_UUID bbbb0001 "$SCRATCH/foreign"
 }
 
 # ---- the machine ----
@@ -240,21 +204,16 @@ the_mirror_is_sound()
 		fail "a foreign file was changed"
 }
 
-# A root needs device nodes, which memory may not have: it gets them where nobody else sees it.
-if [[ $(id -u) == 0 && ${OWN_MOUNTS:-} != yes ]]; then
-	OWN_MOUNTS=yes exec unshare --mount "$0" "$@"
-fi
-
+enter_debian "$@"
 find_machine
 need_firmware
 need_host
 need_tools mke2fs
 use_memory 3000
-[[ ${TMPDIR:-} != /dev/shm ]] || mount -o remount,bind,dev,suid,exec /dev/shm
 need_space 3000
 make_scratch
 mkdir -p "$LOGS"
-rm -f "$LOGS"/*.log
+rm -f "$LOGS"/{build,debian,debian-console}.log
 
 echo "packages (${SECONDS}s)"
 build_packages
@@ -264,7 +223,7 @@ make_kernel_package 7.0.2-test
 make_loader_package
 
 echo "system (${SECONDS}s)"
-make_root
+make_system
 the_package_is_installed_by_apt
 make_small_initrd
 make_esps

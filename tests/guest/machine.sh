@@ -123,6 +123,15 @@ make_gpt()
 		sfdisk -q "$1" >"$1.log" 2>&1 || fail "sfdisk: $(cat "$1.log")"
 }
 
+# make_esp NAME BYTES PARTUUID SERIAL [DIR]: a disk with a FAT32 volume that holds what DIR holds.
+make_esp()
+{
+	truncate -s "$2" "$SCRATCH/$1.img"
+	mkfs.fat -F 32 -s 1 -i "$4" "$SCRATCH/$1.img" >/dev/null
+	[[ -z ${5:-} ]] || mcopy -s -i "$SCRATCH/$1.img" "$5"/* ::
+	make_gpt "$SCRATCH/$1.disk" "$SCRATCH/$1.img" "$3"
+}
+
 # take_out NAME: the volume of that disk, as the guest left it.
 take_out()
 {
@@ -240,6 +249,20 @@ boot()
 		echo "$line" | tee -a "$LOGS/$boot.log"
 	done < <(run_qemu "$boot")
 	[[ $ENDED == yes ]] || fail "the guest did not get to its end: see $LOGS/$boot-console.log"
+}
+
+# judge CASE [ARGUMENT...]: in a subshell, which a test that fails ends.
+judge()
+{
+	local said
+
+	("$@") >"$SCRATCH/case.out" 2>&1 &
+	if wait $!; then
+		said="ok $*"
+	else
+		said="FAIL $*: $(tr "\n" " " <"$SCRATCH/case.out")"
+	fi
+	echo "$said" | tee -a "$LOGS/host.log"
 }
 
 # judge_cases BOOT...: as their logs tell.
