@@ -113,7 +113,7 @@ enum fes_loader_kind fes_loader_identify(const void *bytes, size_t len, char *ve
 
 	set_version(version, version_len, "", (struct span){0});
 	if (len == 0)
-		return FES_LOADER_OTHER;
+		return FES_LOADER_NONE;
 	info = find(program, systemd_start);
 	if (info.start)
 		return identify_systemd(info, version, version_len);

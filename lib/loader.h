@@ -6,7 +6,7 @@
 #include "lib/internal.h"
 
 enum fes_loader_kind {
-	FES_LOADER_NONE = 0, /* no such file */
+	FES_LOADER_NONE = 0, /* no such file, or one without a byte */
 	FES_LOADER_OTHER,
 	FES_LOADER_SYSTEMD_BOOT,
 	FES_LOADER_SHIM,

@@ -129,7 +129,7 @@ END_TEST
 
 START_TEST(test_anything_else_is_another_program)
 {
-	expect("", FES_LOADER_OTHER, "");
+	expect("", FES_LOADER_NONE, "");
 	expect("MZ", FES_LOADER_OTHER, "");
 	expect("text", FES_LOADER_OTHER, "");
 }
@@ -196,7 +196,7 @@ START_TEST(test_programs_are_found_on_a_volume)
 		"systemd-boot 252.39-1~deb12u2");
 	expect_file(esp, "/efi/boot/bootia32.efi", FES_LOADER_SHIM, "shim 15.8");
 	expect_file(esp, "/EFI/BOOT/BOOTARM.EFI", FES_LOADER_OTHER, "");
-	expect_file(esp, "/EFI/BOOT/BOOTIA64.EFI", FES_LOADER_OTHER, "");
+	expect_file(esp, "/EFI/BOOT/BOOTIA64.EFI", FES_LOADER_NONE, "");
 	expect_file(esp, "/EFI/BOOT/BOOTAA64.EFI", FES_LOADER_OTHER, "");
 	expect_file(esp, "/EFI/BOOT/BOOTRISCV64.EFI", FES_LOADER_NONE, "");
 	expect_file(esp, "/EFI/BOOT/BOOTX64.EFI/x", FES_LOADER_NONE, "");
