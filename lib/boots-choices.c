@@ -36,7 +36,7 @@ static void add_complete(struct count *count, uint64_t size)
 
 /* ---- what is wrong with an entry ---- */
 
-/* Of several paths on a line: the first that is missing, if another one is there. */
+/* Of several paths on a line: the first that is missing, or empty, if another one is there. */
 static int find_missing_part(const struct count *count, const struct fes_bls_line *line,
 	const char **ret)
 {
@@ -53,7 +53,7 @@ static int find_missing_part(const struct count *count, const struct fes_bls_lin
 		else if (!missing)
 			missing = line->parts[i];
 	}
-	*ret = n_there > 0 ? missing : NULL;
+	*ret = n_there == 0 ? NULL : missing ? missing : line->parts[0];
 	return 0;
 }
 
@@ -64,15 +64,18 @@ static int describe(const struct count *count, const struct fes_type1 *entry, co
 	int r = fes_file_find(count->judged->volume, path, &found);
 
 	return r < 0 ? r : fes_notes_add(count->judged->notes, "%.*s: %.*s (%s) is %s", TEXT_MAX,
-		entry->path, TEXT_MAX, path, key, r ? "a directory" : "missing");
+		entry->path, TEXT_MAX, path, key,
+		r == 0 ? "missing" : fes_file_is_dir(&found) ? "a directory" : "empty");
 }
 
 static int note_missing(const struct count *count, const struct fes_type1 *entry,
 	const struct fes_bls_line *line)
 {
-	const char *path;
-	int r = find_missing_part(count, line, &path);
+	const char *path = line->whole;
+	int r = path ? fes_volume_has_file(count->judged->volume, path) : 0;
 
+	if (r == 0)
+		r = find_missing_part(count, line, &path);
 	if (r < 0)
 		return r;
 	if (!path)
@@ -102,68 +105,41 @@ static int reject(struct count *count, const struct fes_type1 *entry,
 
 /* ---- what it takes ---- */
 
-/* Add to *@size what the file takes, and tell whether it has any bytes. */
-static int add_file(const struct count *count, const char *path, uint64_t *size, bool *ret_empty)
+static int add_file(const struct count *count, const char *path, uint64_t *size)
 {
 	struct fat_entry found;
 	int r = fes_file_find(count->judged->volume, path, &found);
 
 	if (r <= 0)
 		return r;
-	*ret_empty = found.size == 0;
 	*size += size_in_clusters(count, found.size);
 	return 0;
 }
 
 /* Of a complete line. One path with blanks in it wins where both readings hold. */
-static int add_line(const struct count *count, const struct fes_bls_line *line, uint64_t *size,
-	bool *ret_empty)
+static int add_line(const struct count *count, const struct fes_bls_line *line, uint64_t *size)
 {
 	int r = line->whole ? fes_volume_has_file(count->judged->volume, line->whole) : 0;
 
 	if (r < 0)
 		return r;
 	if (r > 0)
-		return add_file(count, line->whole, size, ret_empty);
+		return add_file(count, line->whole, size);
 	for (size_t i = 0; r == 0 && i < line->n_parts; i++)
-		r = add_file(count, line->parts[i], size, ret_empty);
-	return r;
-}
-
-/*
- * All its files are there. A kernel without a byte is what a power cut leaves of one that was
- * copied through a mount: *@ret_empty names that.
- */
-static int measure(const struct count *count, const struct fes_type1 *entry, uint64_t *size,
-	const struct fes_bls_line **ret_empty)
-{
-	int r = 0;
-
-	for (size_t i = 0; r == 0 && i < entry->bls.n_lines; i++) {
-		const struct fes_bls_line *line = &entry->bls.lines[i];
-		bool empty = false;
-
-		r = add_line(count, line, size, &empty);
-		if (empty && fes_bls_is_program(line))
-			*ret_empty = line;
-	}
+		r = add_file(count, line->parts[i], size);
 	return r;
 }
 
 static int take_whole(struct count *count, const struct fes_type1 *entry)
 {
-	const struct fes_bls_line *empty = NULL;
 	uint64_t size = 0;
-	int r = measure(count, entry, &size, &empty);
+	int r = 0;
 
-	if (r < 0)
-		return r;
-	if (empty)
-		return !is_told(count) ? 0 : fes_notes_add(count->judged->notes,
-			"%.*s: %.*s (%s) is empty", TEXT_MAX, entry->path, TEXT_MAX, empty->value,
-			empty->key);
-	add_complete(count, size);
-	return 0;
+	for (size_t i = 0; r == 0 && i < entry->bls.n_lines; i++)
+		r = add_line(count, &entry->bls.lines[i], &size);
+	if (r == 0)
+		add_complete(count, size);
+	return r;
 }
 
 /* It may be complete, and boot loaders may read it. */
@@ -177,7 +153,7 @@ static int take_unread(struct count *count, const struct fes_type1 *entry)
 static int take_entry(struct count *count, const struct fes_type1 *entry)
 {
 	const struct fes_bls_line *line;
-	int r = fes_type1_find_missing(count->judged->volume, entry, &line);
+	int r = fes_type1_find_missing(count->judged->volume, NULL, entry, &line);
 
 	if (r < 0)
 		return r;

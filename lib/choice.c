@@ -5,8 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lib/bls.h"
-#include "lib/internal.h"
+#include "lib/needs.h"
 
 /*
  * What systemd-boot offers to boot: image files in /EFI/Linux and entries in /loader/entries, not
@@ -53,9 +52,37 @@ bool fes_node_is_companion(const struct fes_node *node)
 bool fes_tree_has_choice(const struct fes_tree *tree)
 {
 	for (size_t i = 0; i < tree->n_nodes; i++)
-		if (fes_node_is_choice(tree->nodes[i]))
+		if (fes_node_is_choice(tree->nodes[i]) && tree->nodes[i]->complete)
 			return true;
 	return false;
+}
+
+/* ---- which of them could be booted ---- */
+
+static int judge_entry(struct fes_tree *tree, const struct fes_type1 *entry)
+{
+	struct fes_node *node = fes_tree_find(tree, entry->path);
+	const struct fes_bls_line *line;
+	int r;
+
+	if (!node)
+		return 0;
+	r = fes_type1_find_missing(tree->volume, tree, entry, &line);
+	node->complete = r == 0;
+	return r < 0 ? r : 0;
+}
+
+int fes_tree_judge_choices(struct fes_tree *tree)
+{
+	const struct fes_type1s *entries = &tree->needs->entries;
+	int r = 0;
+
+	for (size_t i = 0; i < tree->n_nodes; i++)
+		tree->nodes[i]->complete = fes_node_stands_as_choice(tree->nodes[i]) &&
+			tree->nodes[i]->size > 0;
+	for (size_t i = 0; r == 0 && i < entries->n; i++)
+		r = judge_entry(tree, &entries->list[i]);
+	return r;
 }
 
 /* ---- one identity, one name ---- */

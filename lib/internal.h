@@ -208,6 +208,7 @@ struct fes_node {
 	bool untidy; /* a directory with slots that belong to nothing; a file with a chain too long */
 	bool holds_foreign; /* a directory with something foreign below */
 	bool mixed;         /* ... that cannot move along when the directory does: see plan.c */
+	bool complete;      /* a choice that could be booted: see choice.c */
 	uint32_t size;
 	uint32_t first_cluster; /* 0 for the root */
 	uint32_t short_slot;
@@ -442,6 +443,13 @@ bool fes_node_is_entry(const struct fes_node *node); /* a choice of type #1 */
 /* Whether @node is a directory that belongs to an image which is a choice, now or formerly. */
 bool fes_node_is_companion(const struct fes_node *node);
 
+/*
+ * Find out which choices could be booted as the volume is, managed or not: images that have any bytes, and
+ * entries whose files are there and have some. 0, -ENOMEM or a device error.
+ */
+int fes_tree_judge_choices(struct fes_tree *tree);
+
+/* Whether any choice could be booted. */
 bool fes_tree_has_choice(const struct fes_tree *tree);
 
 /* Of choices with one identity have one managed only: see fes_tree_read(). 0 or -ENOMEM. */

@@ -69,29 +69,6 @@ static void warn_of_lack(struct warner *w, const char *text)
 		warn(w, text);
 }
 
-static bool is_there(const struct warner *w, const char *path)
-{
-	const struct fes_node *node = fes_tree_find(w->tree, path);
-
-	return node && !node->directory;
-}
-
-static bool all_parts_there(const struct warner *w)
-{
-	for (size_t i = 0; i < w->line->n_parts; i++)
-		if (!is_there(w, w->line->parts[i]))
-			return false;
-	return w->line->n_parts > 0;
-}
-
-/* The tree does not have what is not managed: excluded, say. */
-static int find_complete(const struct warner *w)
-{
-	if ((w->line->whole && is_there(w, w->line->whole)) || all_parts_there(w))
-		return 1;
-	return fes_type1_line_complete(w->tree->volume, w->line);
-}
-
 static bool is_copied(const struct warner *w, const char *path)
 {
 	const struct fes_node *node = fes_tree_find(w->tree, path);
@@ -109,27 +86,34 @@ static bool is_any_copied(const struct warner *w)
 	return false;
 }
 
-static int warn_of_line(struct warner *w)
+static const char *describe_lack(const struct warner *w)
 {
 	struct fat_entry entry;
+
+	if (!w->line->whole || fat_lookup(w->tree->volume->fat, w->line->whole, &entry) < 0)
+		return "is missing, so this entry cannot be booted, here or from a mirror";
+	if (entry.attributes & FAT_ATTR_DIRECTORY)
+		return "is a directory; it is not mirrored for that";
+	return "is empty, so this entry cannot be booted, here or from a mirror";
+}
+
+static int warn_of_line(struct warner *w)
+{
 	int r;
 
 	if (!w->line->whole && w->line->n_parts == 0) {
 		warn_of_lack(w, "is no path of a file on this volume; nothing is mirrored for it");
 		return 0;
 	}
-	r = find_complete(w);
+	r = fes_type1_find_files(w->tree->volume, w->tree, w->line);
 	if (r < 0)
 		return r;
-	if (r > 0) {
+	if (r == FES_TYPE1_THERE || (r == FES_TYPE1_EMPTY && !fes_bls_is_program(w->line))) {
 		if (!is_any_copied(w))
 			warn(w, "is excluded, or belongs to another system: not mirrored, so a mirror may not boot this entry");
 		return 0;
 	}
-	if (w->line->whole && fat_lookup(w->tree->volume->fat, w->line->whole, &entry) == 0)
-		warn_of_lack(w, "is a directory; it is not mirrored for that");
-	else
-		warn_of_lack(w, "is missing, so this entry cannot be booted, here or from a mirror");
+	warn_of_lack(w, describe_lack(w));
 	return 0;
 }
 

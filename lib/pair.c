@@ -103,24 +103,41 @@ static bool has_choice(const struct fes_tree *a, const struct fes_tree *b)
 	return (a && fes_tree_has_choice(a)) || (b && fes_tree_has_choice(b));
 }
 
+static bool anything_changed(const struct pair *pair)
+{
+	return pair->esp.mirror->n_changes > 0 ||
+		(pair->xbootldr.mirror && pair->xbootldr.mirror->n_changes > 0);
+}
+
+/* Where else than on its ESP the primary could have had something to boot; NULL: nowhere. */
+static const char *name_other_place(const struct pair *pair)
+{
+	const struct fes_run *run = pair->esp.run;
+	const struct fes_mirror *mirror = pair->esp.mirror;
+
+	if (run->xbootldr)
+		return run->xbootldr->primary->name;
+	return mirror->spec.xbootldr || mirror->xbootldr ? "no XBOOTLDR that could be copied" : NULL;
+}
+
 /*
- * A primary with nothing to boot may be one of which a volume was formatted by mistake. Where the
- * mirror's disk has an XBOOTLDR, what can be booted may be on one of the primary's that is gone, or is
- * no FAT volume.
+ * A primary with nothing to boot may be one of which a volume was formatted by mistake, or that lost its
+ * kernel when it was full, or to a power cut: then the mirror may be all that still boots. Where its disk
+ * has an XBOOTLDR, what can be booted may be on one of the primary's that is gone, or is no FAT volume.
  */
 static int require_choice(struct pair *pair)
 {
 	const struct fes_run *run = pair->esp.run;
-	struct fes_mirror *mirror = pair->esp.mirror;
+	struct fes_volume *mirror = pair->esp.mirror->volume;
+	const char *other = name_other_place(pair);
 
-	if ((!mirror->spec.xbootldr && !mirror->xbootldr) || run->flags & FES_SYNC_FORCE ||
+	if (run->flags & FES_SYNC_FORCE || !anything_changed(pair) ||
 		has_choice(run->tree, run->xbootldr ? run->xbootldr->tree : NULL) ||
 		!has_choice(pair->esp.tree, pair->xbootldr.tree))
 		return 0;
-	fes_volume_report(mirror->volume,
-		"there are boot entries on its disk, but none on the primary's, neither on the ESP (%s) nor on %s: is that the right one? Going on would remove them; --force does",
-		run->primary->name,
-		run->xbootldr ? run->xbootldr->primary->name : "an XBOOTLDR that could be copied");
+	fes_volume_report(mirror,
+		"there are complete boot entries on its disk, but none on the primary's (%s%s%s): going on would leave nothing to boot here; mend the primary, or, if this is the one to keep, sync the other way round (--primary=%s); --force goes on",
+		run->primary->name, other ? ", " : "", other ? other : "", mirror->name);
 	pair->esp.error = -ENODATA;
 	return -ENODATA;
 }
@@ -188,12 +205,6 @@ static void do_it(struct pair *pair)
 		r = carry_out(pair);
 	if (r == 0)
 		catch_up(pair);
-}
-
-static bool anything_changed(const struct pair *pair)
-{
-	return pair->esp.mirror->n_changes > 0 ||
-		(pair->xbootldr.mirror && pair->xbootldr.mirror->n_changes > 0);
 }
 
 /* Last of all: whatever goes wrong with it, there is a new version to boot. */

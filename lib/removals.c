@@ -15,23 +15,6 @@ struct finder {
 	struct fes_removals *found;
 };
 
-/* An image, or an entry whose files are all there. */
-static int is_complete(const struct fes_tree *mirror, const struct fes_node *choice, bool *ret)
-{
-	const struct fes_type1s *entries = &mirror->needs->entries;
-	const struct fes_bls_line *line;
-	int r = 0;
-
-	*ret = choice->size > 0;
-	for (size_t i = 0; i < entries->n; i++) {
-		if (!fes_node_is_entry(choice) || strcmp(entries->list[i].path, choice->path) != 0)
-			continue;
-		r = fes_type1_find_missing(mirror->volume, &entries->list[i], &line);
-		*ret = r == 0;
-	}
-	return r < 0 ? r : 0;
-}
-
 /*
  * Of the profiles of an image all but the first are entries of their own: "x.efi@ID" (systemd,
  * src/boot/boot.c, boot_entry_add_type2()). An ID may hold anything, and so may a name.
@@ -73,34 +56,24 @@ static bool is_better(const struct finder *finder, const struct fes_node *choice
  * go. NULL when one stays anyhow; but one that boot counting has found bad does only where no other
  * is left.
  */
-static int find_last_choice(const struct finder *finder, const struct fes_node **ret)
+static const struct fes_node *find_last_choice(const struct finder *finder)
 {
 	const struct fes_comparison *c = finder->c;
 	const struct fes_node *last = NULL, *bad = NULL; /* goes; stays, but is bad */
 
 	for (size_t i = 0; i < c->mirror->n_nodes; i++) {
 		const struct fes_node *m = c->mirror->nodes[i];
-		bool complete;
-		int r;
 
-		if (!fes_node_is_choice(m))
+		if (!fes_node_is_choice(m) || !m->complete)
 			continue;
-		r = is_complete(c->mirror, m, &complete);
-		if (r < 0)
-			return r;
-		if (!complete)
-			continue;
-		if (c->back[m->id] && !fes_bls_is_bad(m->name)) {
-			*ret = NULL;
-			return 0;
-		}
+		if (c->back[m->id] && !fes_bls_is_bad(m->name))
+			return NULL;
 		if (c->back[m->id])
 			bad = m;
 		else if (!last || is_better(finder, m, last))
 			last = m;
 	}
-	*ret = bad && last && fes_bls_is_bad(last->name) ? NULL : last;
-	return 0;
+	return bad && last && fes_bls_is_bad(last->name) ? NULL : last;
 }
 
 static bool stays(const struct finder *finder, const struct fes_node *m)
@@ -179,11 +152,8 @@ static void keep_running(struct finder *finder)
 
 static int protect_choices(struct finder *finder, bool running)
 {
-	const struct fes_node *choice;
-	int r = find_last_choice(finder, &choice);
+	const struct fes_node *choice = find_last_choice(finder);
 
-	if (r < 0)
-		return r;
 	if (choice)
 		keep_choice(finder, choice);
 	if (running)

@@ -28,10 +28,10 @@ static bool is_image(const struct fes_node *node)
 	return fes_node_is_choice(node) && !fes_node_is_entry(node);
 }
 
-static bool any_node(const struct fes_tree *tree, bool (*fits)(const struct fes_node *node))
+static bool any_complete(const struct fes_tree *tree, bool (*fits)(const struct fes_node *node))
 {
 	for (size_t i = 0; i < tree->n_nodes; i++)
-		if (fits(tree->nodes[i]))
+		if (tree->nodes[i]->complete && fits(tree->nodes[i]))
 			return true;
 	return false;
 }
@@ -39,7 +39,7 @@ static bool any_node(const struct fes_tree *tree, bool (*fits)(const struct fes_
 /* The mirror's entries are still there after the payload, the primary's images already are. */
 static bool has_choice_meanwhile(const struct fes_comparison *c)
 {
-	return any_node(c->mirror, fes_node_is_entry) || any_node(c->primary, is_image);
+	return any_complete(c->mirror, fes_node_is_entry) || any_complete(c->primary, is_image);
 }
 
 /* The mirror's image @m only gets another name: it is there all the time. */

@@ -332,6 +332,8 @@ int fes_tree_read(struct fes_volume *volume, const struct fes_managed *managed,
 	if (r == 0)
 		r = fes_tree_drop_doubles(tree);
 	if (r == 0)
+		r = fes_tree_judge_choices(tree);
+	if (r == 0)
 		r = fes_needs_settle(tree->needs, tree);
 	if (r < 0) {
 		fes_tree_free(tree);
@@ -344,10 +346,20 @@ int fes_tree_read(struct fes_volume *volume, const struct fes_managed *managed,
 int fes_tree_read_mirror(struct fes_volume *volume, const struct fes_managed *managed,
 	const struct fes_tree *primary, bool force, struct fes_tree **ret)
 {
+	struct fes_tree *tree = NULL;
 	struct fes_needs *needs;
 	int r = fes_needs_find_mirror(volume, managed, primary, force, &needs);
 
-	return r < 0 ? r : read_tree(volume, managed, needs, ret);
+	if (r == 0)
+		r = read_tree(volume, managed, needs, &tree);
+	if (r == 0)
+		r = fes_tree_judge_choices(tree);
+	if (r < 0) {
+		fes_tree_free(tree);
+		return r;
+	}
+	*ret = tree;
+	return 0;
 }
 
 /* ---- copying ---- */
@@ -437,24 +449,29 @@ struct fes_node *fes_node_child(const struct fes_node *dir, const struct fes_nod
 	return NULL;
 }
 
-static struct fes_node *child_of_key(const struct fes_node *dir, const char *key)
+/* The first @len bytes of @part, which no name is longer than. */
+static struct fes_node *child_of_name(const struct fes_node *dir, const char *part, size_t len)
 {
-	struct fes_node like = {.key = key};
+	char name[FAT_NAME_MAX], key[FAT_NAME_MAX];
 
-	return fes_node_child(dir, &like);
+	if (len >= sizeof name)
+		return NULL;
+	memcpy(name, part, len);
+	name[len] = '\0';
+	(void)fat_name_fold(name, key);
+	return fes_node_child(dir, &(struct fes_node){.key = key});
 }
 
 struct fes_node *fes_tree_find(const struct fes_tree *tree, const char *path)
 {
 	struct fes_node *node = tree->root;
-	char *folded = fes_path_fold(path), *rest = folded, *part;
 
-	if (!folded)
-		return NULL;
-	while (node && (part = strsep(&rest, "/")))
-		if (*part)
-			node = child_of_key(node, part);
-	free(folded);
+	while (node && *(path += strspn(path, "/"))) {
+		size_t len = strcspn(path, "/");
+
+		node = child_of_name(node, path, len);
+		path += len;
+	}
 	return node;
 }
 

@@ -152,39 +152,70 @@ int fes_volume_has_file(struct fes_volume *volume, const char *path)
 	return r > 0 ? !fes_file_is_dir(&entry) : r;
 }
 
-int fes_type1_line_complete(struct fes_volume *volume, const struct fes_bls_line *line)
+static int found(bool directory, uint32_t size)
 {
-	int r = line->whole ? fes_volume_has_file(volume, line->whole) : 0;
-
-	if (r != 0 || line->n_parts == 0)
-		return r;
-	for (size_t i = 0; i < line->n_parts; i++) {
-		r = fes_volume_has_file(volume, line->parts[i]);
-		if (r <= 0)
-			return r;
-	}
-	return 1;
+	if (directory)
+		return FES_TYPE1_MISSING;
+	return size > 0 ? FES_TYPE1_THERE : FES_TYPE1_EMPTY;
 }
 
-int fes_type1_find_missing(struct fes_volume *volume, const struct fes_type1 *entry,
-	const struct fes_bls_line **ret)
+static int find_file(struct fes_volume *volume, const struct fes_tree *tree, const char *path)
 {
-	bool bootable = entry->unread || entry->bls.has_url;
+	const struct fes_node *node = tree ? fes_tree_find(tree, path) : NULL;
+	struct fat_entry entry;
+	int r;
+
+	if (node)
+		return found(node->directory, node->size);
+	r = fes_file_find(volume, path, &entry);
+	return r <= 0 ? r : found(fes_file_is_dir(&entry), entry.size);
+}
+
+int fes_type1_find_files(struct fes_volume *volume, const struct fes_tree *tree,
+	const struct fes_bls_line *line)
+{
+	int r = line->whole ? find_file(volume, tree, line->whole) : FES_TYPE1_MISSING, all = r;
+
+	if (r != FES_TYPE1_MISSING)
+		return r;
+	for (size_t i = 0; i < line->n_parts; i++) {
+		r = find_file(volume, tree, line->parts[i]);
+		if (r <= FES_TYPE1_MISSING)
+			return r;
+		all = r > all ? r : all;
+	}
+	return all;
+}
+
+static bool is_initrd(const struct fes_bls_line *line)
+{
+	return strcmp(line->key, "initrd") == 0;
+}
+
+int fes_type1_find_missing(struct fes_volume *volume, const struct fes_tree *tree,
+	const struct fes_type1 *entry, const struct fes_bls_line **ret)
+{
+	const struct fes_bls_line *empty = NULL; /* the first initrd, if all are so far */
+	bool bootable = entry->unread || entry->bls.has_url, any_initrd = false;
 
 	for (size_t i = 0; i < entry->bls.n_lines; i++) {
 		const struct fes_bls_line *line = &entry->bls.lines[i];
-		int r = fes_type1_line_complete(volume, line);
+		bool program = fes_bls_is_program(line);
+		int r = fes_type1_find_files(volume, tree, line);
 
 		if (r < 0)
 			return r;
-		if (r == 0) {
+		if (r == FES_TYPE1_MISSING || (program && r == FES_TYPE1_EMPTY)) {
 			*ret = line;
 			return 1;
 		}
-		bootable = bootable || fes_bls_is_program(line);
+		if (is_initrd(line) && (r == FES_TYPE1_THERE || !any_initrd))
+			empty = r == FES_TYPE1_EMPTY ? line : NULL;
+		any_initrd |= is_initrd(line);
+		bootable |= program;
 	}
-	if (bootable)
+	if (bootable && !empty)
 		return 0;
-	*ret = NULL;
+	*ret = empty;
 	return 1;
 }

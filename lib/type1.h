@@ -37,15 +37,26 @@ void fes_type1s_done(struct fes_type1s *entries);
  */
 int fes_volume_has_file(struct fes_volume *volume, const char *path);
 
-/*
- * Whether all files that @line names are there, by one reading or the other: 1, 0 or a negative errno.
- */
-int fes_type1_line_complete(struct fes_volume *volume, const struct fes_bls_line *line);
+/* What an entry names may be there and have no bytes: as a power cut, or a full volume, leaves it. */
+enum fes_type1_found {
+	FES_TYPE1_MISSING = 0,
+	FES_TYPE1_EMPTY, /* all there, and none has any bytes */
+	FES_TYPE1_THERE,
+};
 
 /*
- * The first line of @entry that is not complete: 1 and *@ret, 0 when there is none, or a negative errno.
- * An entry that names no kernel, UKI or EFI program at all (keys linux, uki, efi) cannot be booted
- * either: 1 and NULL; but one with a URL can. One that is not read counts as complete.
+ * Whether all files that @line names are there, by one reading or the other: an enum fes_type1_found or
+ * a negative errno. What @tree (NULL: none) has of @volume is not looked up again.
  */
-int fes_type1_find_missing(struct fes_volume *volume, const struct fes_type1 *entry,
-	const struct fes_bls_line **ret);
+int fes_type1_find_files(struct fes_volume *volume, const struct fes_tree *tree,
+	const struct fes_bls_line *line);
+
+/*
+ * The first line of @entry of which something is missing, 1 and *@ret; 0 when there is none, or a
+ * negative errno. A kernel, UKI or EFI program (keys linux, uki, efi) without a byte counts as missing,
+ * and so do initrds if none of the entry has any; boot loaders skip an empty one beside others (systemd,
+ * src/boot/boot.c, initrd_prepare()). An entry that names no program at all cannot be booted either: 1
+ * and NULL; but one with a URL can. One that is not read counts as complete.
+ */
+int fes_type1_find_missing(struct fes_volume *volume, const struct fes_tree *tree,
+	const struct fes_type1 *entry, const struct fes_bls_line **ret);

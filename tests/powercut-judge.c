@@ -418,18 +418,12 @@ static bool is_choice(const struct cut_node *node)
 	return is_loader_entry(node) || is_file_in(node, "/EFI/Linux/", ".efi");
 }
 
-bool cut_snapshot_has_choice(const struct cut_snapshot *s)
-{
-	for (size_t i = 0; i < s->n; i++)
-		if (is_choice(&s->nodes[i]))
-			return true;
-	return false;
-}
-
+/* One without a byte is as good as none. */
 static bool has_file(const struct cut_snapshot *s, const char *path)
 {
 	for (size_t i = 0; i < s->n; i++)
-		if (!s->nodes[i].directory && fat_name_equal(s->nodes[i].path, path))
+		if (!s->nodes[i].directory && s->nodes[i].size > 0 &&
+			fat_name_equal(s->nodes[i].path, path))
 			return true;
 	return false;
 }
@@ -454,28 +448,57 @@ static bool has_files(const struct cut_snapshot *s, const char *value)
 	return true;
 }
 
-static bool judge_line(struct cut_judge *judge, const struct cut_node *entry, const char *line)
+static bool line_lacks_file(const struct cut_snapshot *s, const char *line, char lacking[512])
 {
-	char key[32], path[512];
+	char key[32];
 
-	if (sscanf(line, "%31s %511[^\n]", key, path) != 2 || !names_file(key))
-		return true;
-	return has_files(&judge->now, path) ||
-		fault(judge, "%s: names %s, which is not there", entry->path, path);
+	return sscanf(line, "%31s %511[^\n]", key, lacking) == 2 && names_file(key) &&
+		!has_files(s, lacking);
 }
 
-static bool judge_entry(struct cut_judge *judge, const struct cut_node *entry)
+static bool lacks_file(const struct cut_snapshot *s, const struct cut_node *entry, char lacking[512])
 {
 	char text[4096], *line, *rest = text;
 
 	cut_require(entry->size < sizeof text, "size of a loader entry");
 	for (uint32_t i = 0; i < entry->size; i++)
-		text[i] = (char)*cut_bytes_at(&judge->now, entry, i);
+		text[i] = (char)*cut_bytes_at(s, entry, i);
 	text[entry->size] = '\0';
 	while ((line = strsep(&rest, "\n")))
-		if (!judge_line(judge, entry, line))
-			return false;
-	return true;
+		if (line_lacks_file(s, line, lacking))
+			return true;
+	return false;
+}
+
+bool cut_snapshot_has_choice(const struct cut_snapshot *s)
+{
+	char lacking[512];
+
+	for (size_t i = 0; i < s->n; i++)
+		if (is_choice(&s->nodes[i]) && s->nodes[i].size > 0 &&
+			!(is_loader_entry(&s->nodes[i]) && lacks_file(s, &s->nodes[i], lacking)))
+			return true;
+	return false;
+}
+
+/* As it was on the mirror, or is on the primary. */
+static bool lacks_file_there(const struct cut_judge *judge, const struct cut_node *entry,
+	const struct cut_snapshot *version)
+{
+	char lacking[512];
+
+	return is_version(&judge->now, entry, version) && lacks_file(version, entry, lacking);
+}
+
+static bool judge_entry(struct cut_judge *judge, const struct cut_node *entry)
+{
+	char lacking[512];
+
+	return !lacks_file(&judge->now, entry, lacking) ||
+		lacks_file_there(judge, entry, &judge->before) ||
+		lacks_file_there(judge, entry, &judge->after) ||
+		lacks_file_there(judge, entry, &judge->other) ||
+		fault(judge, "%s: names %s, which is not there", entry->path, lacking);
 }
 
 /* "/EFI/Linux/x+2-1.efi" takes along what is in "/EFI/Linux/x.efi.extra.d/". */

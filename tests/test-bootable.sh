@@ -257,6 +257,54 @@ test_kernels_and_images_without_a_byte_do_not_boot()
 		'/EFI/Linux/one.efi: is empty'
 }
 
+# refuses_to_go_on: the mirror is the only one left that boots. "diff" and "status" say so, too.
+refuses_to_go_on()
+{
+	cp b.img before.img
+	refused 4
+	err_has "^fatespsync: b\.img:1: there are complete boot entries on its disk, but none on the primary.s \(a\.img:1\): .*--primary=b\.img:1.*--force"
+	refused 4 diff
+	err_has "complete boot entries on its disk"
+	refused 1 status
+	out_has "^  state +refused: there are complete boot entries" "^  boots +yes$"
+	cmp b.img before.img || complain "the mirror was written to"
+}
+
+test_a_primary_that_does_not_boot_takes_nothing_from_a_mirror_that_does()
+{
+	make_booting
+	run 0
+	cp a.img whole.img
+	take a.img /token/6.1/linux
+	refuses_to_go_on
+	empty a.img /token/6.1/linux
+	refuses_to_go_on
+	cp whole.img a.img
+	empty a.img /token/6.1/initrd
+	refuses_to_go_on
+	cp whole.img a.img
+	take a.img /loader/entries/token-6.1.conf
+	refuses_to_go_on
+	put_text a.img /loader/entries/gone.conf "linux /gone/linux"
+	refuses_to_go_on
+
+	run 0 --force
+	! mdir -b -i b.img@@$OFFSET ::/token >/dev/null 2>&1 || complain "the kernel is still there"
+}
+
+test_a_primary_with_another_kernel_takes_a_broken_one_along()
+{
+	make_booting
+	make_dirs a.img /token/6.2
+	put_text a.img /token/6.2/linux "$(seq 3000)"
+	put_text a.img /loader/entries/token-6.2.conf "linux /token/6.2/linux"
+	run 0
+	empty a.img /token/6.1/linux
+	run 0
+	err_has "^fatespsync: a\.img:1: /loader/entries/token-6\.1\.conf: line 2: linux /token/6\.1/linux: is empty, so this entry cannot be booted"
+	says b.img yes "/loader/entries/token-6.1.conf: /token/6.1/linux (linux) is empty"
+}
+
 test_an_image_alone_boots()
 {
 	make_booting
@@ -317,7 +365,7 @@ test_entries_on_an_xbootldr_have_their_files_there()
 	make_dirs a.img /token /token/6.1
 	put_text a.img /token/6.1/linux "$(seq 4000)"
 	on_xbootldr take a.img /token/6.1/linux
-	run 0
+	run 0 --force
 	says a.img "no: $NO_COMPLETE"
 	says b.img "no: $NO_COMPLETE"
 	block 'primary a.img:2 (XBOOTLDR of a.img:1)'
@@ -462,6 +510,24 @@ test_a_mirror_that_would_start_something_else()
 	says b.img yes '/EFI/BOOT/BOOTX64.EFI would start something else: it is neither systemd-boot nor shim, on the primary it is systemd-boot'
 	run 0 --force
 	STATUS=(status)
+	says b.img yes
+}
+
+# That is what a power cut leaves of one that was copied through a mount: nobody misses it.
+test_a_boot_loader_without_a_byte_is_replaced()
+{
+	make_booting
+	make_dirs b.img /EFI /EFI/BOOT
+	empty b.img /EFI/BOOT/BOOTX64.EFI
+	run 0
+	no_err
+	says b.img yes
+	empty b.img /EFI/BOOT/BOOTX64.EFI
+	refused 1 status
+	out_has "^  boots +no: the boot loader in /EFI/BOOT is empty$"
+	no_err
+	run 0
+	no_err
 	says b.img yes
 }
 

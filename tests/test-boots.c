@@ -212,6 +212,8 @@ static const struct {
 	{"uki /EFI/Linux/gone.efi", "/EFI/Linux/gone.efi (uki) is missing"},
 	{"linux /token", "/token (linux) is a directory"},
 	{"linux /token/empty", "/token/empty (linux) is empty"},
+	{"linux /token/linux\ninitrd /token/empty", "/token/empty (initrd) is empty"},
+	{"linux /token/linux\ninitrd /token/empty /token/empty", "/token/empty (initrd) is empty"},
 	{"linux ../token/linux", "'../token/linux' (linux) names no file"},
 	{"title One\ninitrd /token/linux", "names nothing to boot (linux, uki, efi)"},
 };
@@ -266,7 +268,7 @@ static const char *const complete[] = {
 	"linux /token/linux\ninitrd /token/my initrd",
 	"linux /token/linux\ninitrd /token/ucode\ninitrd token/my initrd\t\r\n",
 	"efi \\token\\linux",
-	"linux /token/linux\ninitrd /token/empty",
+	"linux /token/linux\ninitrd /token/empty\ninitrd /token/ucode",
 };
 
 START_TEST(test_either_reading_of_blanks_is_complete)

@@ -490,7 +490,7 @@ START_TEST(test_a_primary_without_entries_does_not_empty_a_disk_that_has_some)
 	trace_writes(t);
 	sync_pair(t);
 	ck_assert_int_eq(t->sides[XBOOTLDR].state, FES_MIRROR_REFUSED);
-	ck_assert_ptr_nonnull(strstr(t->log, "mirror ESP: there are boot entries on its disk, but none on the primary's"));
+	ck_assert_ptr_nonnull(strstr(t->log, "mirror ESP: there are complete boot entries on its disk, but none on the primary's"));
 	expect_untouched(t);
 	t->flags = FES_SYNC_FORCE;
 	sync_pair(t);

@@ -100,6 +100,17 @@ static const struct cut_file beside_loader[] = {
 	END,
 };
 
+/* The same beside an entry that was forgotten: it names a kernel that is long gone. */
+static const struct cut_file forgotten_files[] = {
+	FIXED,
+	{"/EFI/Linux/image+3.efi", "6000@19", NULL},
+	{"/loader/entries/gone.conf", "=linux /gone/linux\n", "=linux /gone/linux\n"},
+	{"/loader/entries/image.conf", NULL, "=linux /img/linux\ninitrd /img/initrd\n"},
+	{"/img/linux", NULL, "4000@20"},
+	{"/img/initrd", NULL, "2000@21"},
+	END,
+};
+
 /* What shim loads it verifies: old and new ones do not go together. */
 static const struct cut_file shim_files[] = {
 	FIXED,
@@ -158,6 +169,17 @@ static const struct cut_file smaller_files[] = {
 	{"/k/rescue", "10000@38", "10000@38"},
 	END,
 };
+/* The same, and what stays has a kernel without a byte until then. */
+static const struct cut_file empty_files[] = {
+	FIXED,
+	{"/loader/entries/old.conf", "=linux /k/old/linux\n", NULL},
+	{"/loader/entries/new.conf", "=linux /k/new/linux\n", "=linux /k/new/linux\n"},
+	{"/k/old/linux", "128000@36", NULL},
+	{"/k/older/linux", "60000@40", NULL},
+	{"/loader/entries/older.conf", "=linux /k/older/linux\n", NULL},
+	{"/k/new/linux", "=", "70000@37"},
+	END,
+};
 static const struct cut_file filler[] = {{"/FILLER.BIN", FILLER "@39", NULL}, END};
 
 static const struct cut_workload debian = {
@@ -177,6 +199,7 @@ static const struct cut_workload loader = {
 	.files = loader_files, .foreign = beside_loader, .finds = {"/EFI/BOOT", "/img"},
 	.leaves = {"/EFI/BOOT/GRUB.CFG"},
 };
+static const struct cut_workload forgotten = {.files = forgotten_files, .finds = {"/img"}};
 static const struct cut_workload shim = {
 	.files = shim_files, .foreign = beside_loader, .finds = {"/EFI/BOOT", "/EFI/debian"},
 	.leaves = {"/EFI/BOOT/GRUB.CFG"}, .together = "/EFI/BOOT/",
@@ -186,6 +209,7 @@ static const struct cut_workload counted_in_place = {
 	.files = counted_files, .foreign = foreign_folders, .finds = {"/c"},
 };
 static const struct cut_workload swapped = {.files = swapped_files, .finds = {"/k"}};
+static const struct cut_workload swapped_from_empty = {.files = empty_files, .finds = {"/k"}};
 
 static const struct cut_workload swapped_without_room = {
 	.files = smaller_files, .foreign = filler, .finds = {"/k"},
@@ -224,6 +248,12 @@ START_TEST(test_systemd_boot_is_updated)
 }
 END_TEST
 
+START_TEST(test_a_forgotten_entry_is_nothing_to_boot)
+{
+	prove(shapes[_i], &forgotten);
+}
+END_TEST
+
 START_TEST(test_shim_and_what_it_verifies_change_at_once)
 {
 	prove(shapes[_i], &shim);
@@ -250,7 +280,8 @@ END_TEST
 
 START_TEST(test_old_goes_first_when_room_is_short)
 {
-	static const struct cut_workload *const workloads[] = {&swapped, &swapped_without_room};
+	static const struct cut_workload *const workloads[] = {
+		&swapped, &swapped_without_room, &swapped_from_empty};
 	struct cut_effort effort = cut_effort_for(&fat12_small, &normal);
 	struct cut_case *c = cut_case_new(scratch, &fat12_small, workloads[_i], totals);
 
@@ -270,11 +301,12 @@ static Suite *make_suite(void)
 	tcase_add_loop_test(tc, test_kernels_in_folders, 0, N_SHAPES);
 	tcase_add_loop_test(tc, test_kernels_in_the_root, 0, N_SHAPES);
 	tcase_add_loop_test(tc, test_systemd_boot_is_updated, 0, N_SHAPES);
+	tcase_add_loop_test(tc, test_a_forgotten_entry_is_nothing_to_boot, 0, N_SHAPES);
 	tcase_add_loop_test(tc, test_shim_and_what_it_verifies_change_at_once, 0, N_SHAPES);
 	tcase_add_loop_test(tc, test_counters, 0, N_SHAPES);
 	tcase_add_loop_test(tc, test_counters_in_directories_that_are_edited, 0, N_SHAPES);
 	tcase_add_loop_test(tc, test_primary_changes_after_the_power_cut, 0, N_SHAPES);
-	tcase_add_loop_test(tc, test_old_goes_first_when_room_is_short, 0, 2);
+	tcase_add_loop_test(tc, test_old_goes_first_when_room_is_short, 0, 3);
 	return suite;
 }
 

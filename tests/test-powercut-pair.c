@@ -101,6 +101,17 @@ static const struct cut_file leaving_xbootldr[] = {
 	END,
 };
 
+/* The same, but an entry was forgotten there: it names a kernel that is long gone. */
+static const struct cut_file forgotten_on_xbootldr[] = {
+	SREL,
+	{"/loader/entries/gone.conf", "=linux /m/gone/linux\n", "=linux /m/gone/linux\n"},
+	{"/loader/entries/old.conf", "=linux /m/old/linux\ninitrd /m/old/initrd\n", NULL},
+	{"/m/old/linux", "3000@1", NULL},
+	{"/m/old/initrd", "2000@2", NULL},
+	{"/EFI/Linux/old.efi", "2500@5", NULL},
+	END,
+};
+
 /* One moves there while another moves back, each as an image and as an entry. */
 static const struct cut_file crossing_esp[] = {
 	LOADER,
@@ -172,6 +183,11 @@ static const struct cut_disk_workload workloads[] = {
 	{
 		.files = {reached_esp, leaving_xbootldr},
 		.foreign = {foreign_files, foreign_files},
+		.markers = MARKERS,
+		.manage = {"/m"},
+	},
+	{
+		.files = {reached_esp, forgotten_on_xbootldr},
 		.markers = MARKERS,
 		.manage = {"/m"},
 	},

@@ -136,7 +136,7 @@ START_TEST(test_an_entry_of_more_than_a_mib_is_not_read)
 	ck_assert(!entries.list[0].unread);
 	ck_assert(entries.list[1].unread);
 	ck_assert_uint_eq(entries.list[1].bls.n_lines, 0);
-	ck_assert_int_eq(fes_type1_find_missing(esp->side.volume, &entries.list[1], &line), 0);
+	ck_assert_int_eq(fes_type1_find_missing(esp->side.volume, NULL, &entries.list[1], &line), 0);
 	ck_assert_uint_eq(entries.list[2].bls.n_lines, 1);
 	fes_type1s_done(&entries);
 	esp_free(esp);
@@ -203,7 +203,7 @@ static void expect_missing(struct esp *esp, const char *text, const char *value)
 	int r;
 
 	ck_assert_int_eq(fes_bls_parse(text, strlen(text), &entry.bls), 0);
-	r = fes_type1_find_missing(esp->side.volume, &entry, &line);
+	r = fes_type1_find_missing(esp->side.volume, NULL, &entry, &line);
 	ck_assert_msg(r == (value != NULL), "'%s': %d", text, r);
 	ck_assert_msg(!r || (line != NULL) == (*value != '\0'), "'%s'", text);
 	if (line)
@@ -266,6 +266,33 @@ START_TEST(test_either_reading_of_a_line_completes_it)
 }
 END_TEST
 
+START_TEST(test_a_program_without_a_byte_is_missing)
+{
+	struct esp *esp = esp_new(fixture_new(_i, payload, COUNT(payload)));
+
+	expect_missing(esp, "linux /empty\ninitrd /initrd.img\n", "/empty");
+	expect_missing(esp, "uki /empty\n", "/empty");
+	expect_missing(esp, "efi empty\n", "empty");
+	expect_missing(esp, "linux /vmlinuz\nextra /empty\n", NULL);
+	esp_free(esp);
+}
+END_TEST
+
+/* Boot loaders skip empty ones, but what is left then is no initrd at all. */
+START_TEST(test_initrds_without_a_byte_are_missing_unless_another_has_some)
+{
+	struct esp *esp = esp_new(fixture_new(_i, payload, COUNT(payload)));
+
+	expect_missing(esp, "linux /vmlinuz\ninitrd /empty\n", "/empty");
+	expect_missing(esp, "linux /vmlinuz\ninitrd /empty\ninitrd empty\n", "/empty");
+	expect_missing(esp, "linux /vmlinuz\ninitrd /empty /empty\n", "/empty /empty");
+	expect_missing(esp, "initrd /empty\nlinux /vmlinuz\ninitrd /initrd.img\n", NULL);
+	expect_missing(esp, "initrd /initrd.img\nlinux /vmlinuz\ninitrd /empty\n", NULL);
+	expect_missing(esp, "linux /vmlinuz\ninitrd /empty /initrd.img\n", NULL);
+	esp_free(esp);
+}
+END_TEST
+
 START_TEST(test_an_entry_that_names_nothing_to_boot_lacks_that)
 {
 	struct esp *esp = esp_new(fixture_new(_i, payload, COUNT(payload)));
@@ -304,7 +331,7 @@ static int look(struct esp *esp)
 		return r;
 	}
 	for (size_t i = 0; r >= 0 && i < entries.n; i++)
-		r = fes_type1_find_missing(esp->side.volume, &entries.list[i], &line);
+		r = fes_type1_find_missing(esp->side.volume, NULL, &entries.list[i], &line);
 	wrap_fault.calls = 0;
 	ck_assert_uint_eq(entries.n, 3);
 	fes_type1s_done(&entries);
@@ -386,6 +413,8 @@ int main(void)
 	tcase_add_test(tc, test_a_directory_does_not_complete_an_entry);
 	tcase_add_test(tc, test_what_is_no_path_is_missing);
 	tcase_add_test(tc, test_either_reading_of_a_line_completes_it);
+	tcase_add_test(tc, test_a_program_without_a_byte_is_missing);
+	tcase_add_test(tc, test_initrds_without_a_byte_are_missing_unless_another_has_some);
 	tcase_add_test(tc, test_an_entry_that_names_nothing_to_boot_lacks_that);
 	tcase_add_test(tc, test_each_read_that_fails_is_an_error);
 	tcase_add_test(tc, test_without_memory_there_is_no_answer);

@@ -346,7 +346,7 @@ test_a_primary_that_was_emptied_empties_no_mirror()
 	run 0 --primary=a.img b.img
 	on 2 make_fat a.img AAAA0002
 	refused 4 --primary=a.img b.img
-	err_has '^fatespsync: b\.img: there are boot entries on its disk, but none on the primary.s'
+	err_has '^fatespsync: b\.img: there are complete boot entries on its disk, but none on the primary.s \(a\.img, a\.img:2\)'
 	run 0 --force --primary=a.img b.img
 	! mdir -b -i "b.img@@4M" ::/loader >/dev/null 2>&1 || fail "the XBOOTLDR is not empty"
 }
