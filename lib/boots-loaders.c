@@ -4,8 +4,17 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "lib/boots.h"
+#include "lib/file.h"
+
+/* A disk whose machine starts something from it. */
+struct comparer {
+	struct fes_volume *primary, *mirror;
+	const struct fes_loaders *loaders, *others; /* of each of them */
+	struct fes_notes *notes;
+};
 
 /* The namesake of @file in @loaders, or NULL. */
 static const struct fes_loader_file *find(const struct fes_loaders *loaders,
@@ -17,8 +26,8 @@ static const struct fes_loader_file *find(const struct fes_loaders *loaders,
 	return NULL;
 }
 
-/* What others start is not ours to judge, so only where it is known what the primary starts. */
-static int compare(const struct fes_loader_file *file, const struct fes_loader_file *twin,
+/* The primary starts @file, of which it is known what it is. */
+static int compare_known(const struct fes_loader_file *file, const struct fes_loader_file *twin,
 	struct fes_notes *notes)
 {
 	const char *what = file->kind == FES_LOADER_SHIM ? "shim" : "systemd-boot";
@@ -34,20 +43,84 @@ static int compare(const struct fes_loader_file *file, const struct fes_loader_f
 		file->path, what);
 }
 
-int fes_loaders_compare(const struct fes_loaders *loaders, struct fes_volume *mirror,
-	const char *told, struct fes_notes *notes)
+static int load(struct fes_volume *volume, const struct fes_loader_file *file, void **ret)
+{
+	struct fat_entry entry;
+	int64_t n;
+	int r = fes_file_find(volume, file->path, &entry);
+
+	if (r <= 0 || entry.size != file->size)
+		return r < 0 ? r : -ESTALE;
+	n = fes_file_load(volume, entry.first_cluster, entry.size, file->path, ret);
+	return n < 0 ? (int)n : 0;
+}
+
+/* 1, 0 or an error. What is too large to be looked into is the same if it is as long. */
+static int same_bytes(const struct comparer *c, const struct fes_loader_file *ours,
+	const struct fes_loader_file *theirs)
+{
+	void *a = NULL, *b = NULL;
+	int r;
+
+	if (ours->size != theirs->size || ours->size > FES_LOADER_MAX)
+		return ours->size == theirs->size;
+	r = load(c->primary, ours, &a);
+	if (r == 0)
+		r = load(c->mirror, theirs, &b);
+	if (r == 0)
+		r = memcmp(a, b, ours->size) == 0;
+	free(a);
+	free(b);
+	return r;
+}
+
+/* @file of the mirror is neither systemd-boot nor shim. What it starts is not ours to judge. */
+static int compare_other(const struct comparer *c, const struct fes_loader_file *file)
+{
+	const struct fes_loader_file *twin = find(c->loaders, file);
+	int r;
+
+	if (!twin || twin->kind == FES_LOADER_NONE)
+		return fes_notes_add(c->notes,
+			"%s may start something else: it is neither systemd-boot nor shim, on the primary there is none",
+			file->path);
+	if (fes_loader_is_known(twin->kind))
+		return 0;
+	r = same_bytes(c, twin, file);
+	return r != 0 ? (r < 0 ? r : 0) : fes_notes_add(c->notes,
+		"%s may start something else: it is another program than on the primary, and not mirrored, since it is neither systemd-boot nor shim",
+		file->path);
+}
+
+static bool is_told(const struct fes_loader_file *file, const char *told)
+{
+	return told && fat_name_equal(file->path, told);
+}
+
+static int compare(const struct comparer *c, const char *told)
+{
+	const struct fes_loaders *loaders = c->loaders, *others = c->others;
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && others->n > 0 && i < loaders->n; i++)
+		if (!is_told(&loaders->list[i], told))
+			r = compare_known(&loaders->list[i], find(others, &loaders->list[i]), c->notes);
+	for (size_t i = 0; r == 0 && i < others->n; i++)
+		if (others->list[i].kind == FES_LOADER_OTHER && !is_told(&others->list[i], told))
+			r = compare_other(c, &others->list[i]);
+	return r;
+}
+
+int fes_loaders_compare(struct fes_volume *primary, const struct fes_loaders *loaders,
+	struct fes_volume *mirror, const char *told, struct fes_notes *notes)
 {
 	struct fes_loaders others;
+	struct comparer comparer = {primary, mirror, loaders, &others, notes};
 	int r = fes_loaders_read(mirror, &others);
 
 	if (r < 0)
 		return r;
-	for (size_t i = 0; r == 0 && others.n > 0 && i < loaders->n; i++) {
-		const struct fes_loader_file *file = &loaders->list[i];
-
-		if (!told || !fat_name_equal(file->path, told))
-			r = compare(file, find(&others, file), notes);
-	}
+	r = compare(&comparer, told);
 	fes_loaders_done(&others);
 	return r;
 }

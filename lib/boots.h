@@ -49,9 +49,9 @@ int fes_boots_add_choices(const struct fes_boots_volume *judged, struct fes_choi
 /* ---- boots-loaders.c ---- */
 
 /*
- * Note in @notes what a machine would start from @mirror though it starts systemd-boot or shim from
- * the primary, whose @loaders are these. Not of @told (may be NULL), a path that somebody has told
- * about; nor of a mirror without any, which lacks more. Errors of fes_boots_judge().
+ * Note in @notes what a machine would start from @mirror in place of what it starts from @primary,
+ * whose @loaders are these. Not of @told (may be NULL), a path that somebody has told about; nor of a
+ * mirror without any, which lacks more. Errors of fes_boots_judge(); -ESTALE if one changes meanwhile.
  */
-int fes_loaders_compare(const struct fes_loaders *loaders, struct fes_volume *mirror,
-	const char *told, struct fes_notes *notes);
+int fes_loaders_compare(struct fes_volume *primary, const struct fes_loaders *loaders,
+	struct fes_volume *mirror, const char *told, struct fes_notes *notes);

@@ -254,8 +254,8 @@ static int judge_disk(struct pair *pair)
 	r = fes_boots_judge(&esp, xbootldr.volume ? &xbootldr : NULL, &pair->esp.mirror->lacking);
 	if (r < 0 || !(run->flags & FES_SYNC_BOOTS))
 		return r;
-	return fes_loaders_compare(&run->tree->needs->loaders, esp.volume, kept_loader(pair),
-		esp.notes);
+	return fes_loaders_compare(run->primary, &run->tree->needs->loaders, esp.volume,
+		kept_loader(pair), esp.notes);
 }
 
 static bool failed(const struct pair *pair)

@@ -553,9 +553,19 @@ static const struct {
 	{SYSTEMD_BOOT, SYSTEMD_BOOT, NULL},
 	{SYSTEMD_BOOT, SHIM, NULL},
 	{SHIM, SYSTEMD_BOOT, NULL},
-	{"GRUB", "something", NULL},
+	{"GRUB", "GRUB", NULL},
+	{"GRUB", "grub",
+		"/EFI/BOOT/BOOTX64.EFI may start something else: it is another program than on the primary, and not mirrored, since it is neither systemd-boot nor shim"},
+	{"GRUB", "something",
+		"/EFI/BOOT/BOOTX64.EFI may start something else: it is another program than on the primary, and not mirrored, since it is neither systemd-boot nor shim"},
+	{"GRUB", SYSTEMD_BOOT, NULL},
 	{"GRUB", NULL, NULL},
-	{NULL, "GRUB", NULL},
+	{"", "GRUB",
+		"/EFI/BOOT/BOOTX64.EFI may start something else: it is neither systemd-boot nor shim, on the primary there is none"},
+	{NULL, "GRUB",
+		"/EFI/BOOT/BOOTX64.EFI may start something else: it is neither systemd-boot nor shim, on the primary there is none"},
+	{NULL, "", NULL},
+	{NULL, SYSTEMD_BOOT, NULL},
 	{SYSTEMD_BOOT, "GRUB",
 		"/EFI/BOOT/BOOTX64.EFI would start something else: it is neither systemd-boot nor shim, on the primary it is systemd-boot"},
 	{SHIM, "GRUB",
@@ -563,9 +573,12 @@ static const struct {
 	{SYSTEMD_BOOT, NULL, NULL},
 };
 
+/* "": without a byte. */
 static struct fixture *new_loader(const char *text)
 {
-	struct fixture_file file = {.path = "/EFI/BOOT/BOOTX64.EFI", .text = text};
+	struct fixture_file file = {
+		.path = "/EFI/BOOT/BOOTX64.EFI", .text = text && *text ? text : NULL,
+	};
 
 	return fixture_new(FAT12, &file, text ? 1 : 0);
 }
@@ -579,7 +592,8 @@ START_TEST(test_a_mirror_that_would_start_something_else_is_told)
 	open_subject(t, &primary, new_loader(loaders[_i].primary));
 	ck_assert_int_eq(fes_loaders_read(primary.on.volume, &of_primary), 0);
 	ck_assert_int_eq(
-		fes_loaders_compare(&of_primary, t->esp.on.volume, NULL, &t->esp.notes), 0);
+		fes_loaders_compare(primary.on.volume, &of_primary, t->esp.on.volume, NULL,
+			&t->esp.notes), 0);
 	expect_notes(&t->esp, loaders[_i].note, NULL);
 	fes_loaders_done(&of_primary);
 	close_subject(&primary);
@@ -604,7 +618,8 @@ static struct test *compare_machines(const char *told)
 	open_subject(t, &primary, fixture_new(FAT12, both_machines, COUNT(both_machines)));
 	ck_assert_int_eq(fes_loaders_read(primary.on.volume, &of_primary), 0);
 	ck_assert_int_eq(
-		fes_loaders_compare(&of_primary, t->esp.on.volume, told, &t->esp.notes), 0);
+		fes_loaders_compare(primary.on.volume, &of_primary, t->esp.on.volume, told,
+			&t->esp.notes), 0);
 	fes_loaders_done(&of_primary);
 	close_subject(&primary);
 	return t;
@@ -645,7 +660,7 @@ static int judge_all(struct test *t)
 	if (r == 0)
 		r = fes_loaders_read(t->esp.on.volume, &found);
 	if (r == 0)
-		r = fes_loaders_compare(&found, t->esp.on.volume, NULL, &t->esp.notes);
+		r = fes_loaders_compare(t->esp.on.volume, &found, t->esp.on.volume, NULL, &t->esp.notes);
 	fes_loaders_done(&found);
 	return r;
 }
