@@ -9,6 +9,49 @@
 #include "lib/boots.h"
 #include "lib/file.h"
 
+/* ---- whether there is one ---- */
+
+static bool has(const struct fes_loaders *loaders, enum fes_loader_kind kind)
+{
+	for (size_t i = 0; i < loaders->n; i++)
+		if (loaders->list[i].kind == kind)
+			return true;
+	return false;
+}
+
+static int describe_lack(struct fes_volume *esp, const struct fes_loaders *loaders,
+	const char **ret)
+{
+	int r;
+
+	*ret = NULL;
+	if (has(loaders, FES_LOADER_SYSTEMD_BOOT) || has(loaders, FES_LOADER_OTHER))
+		return 0;
+	if (!has(loaders, FES_LOADER_SHIM)) {
+		*ret = loaders->n > 0 ? "the boot loader in /EFI/BOOT is empty"
+				      : "no boot loader in /EFI/BOOT";
+		return 0;
+	}
+	r = fes_boots_shim_starts(esp);
+	if (r == 0)
+		*ret = "nothing for shim in /EFI/BOOT to start";
+	return r < 0 ? r : 0;
+}
+
+int fes_boots_find_loader(struct fes_volume *esp, const char **ret_lacking)
+{
+	struct fes_loaders loaders;
+	int r = fes_loaders_read(esp, &loaders);
+
+	if (r < 0)
+		return r;
+	r = describe_lack(esp, &loaders, ret_lacking);
+	fes_loaders_done(&loaders);
+	return r;
+}
+
+/* ---- whether it is the primary's ---- */
+
 /* A disk whose machine starts something from it. */
 struct comparer {
 	struct fes_volume *primary, *mirror;

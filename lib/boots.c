@@ -7,34 +7,6 @@
 #include <string.h>
 
 #include "lib/boots.h"
-#include "lib/file.h"
-
-/* ---- the boot loader ---- */
-
-struct loader {
-	bool there;
-	bool filled;
-};
-
-static int take_loader(void *userdata, const char *dir, const struct fat_entry *entry)
-{
-	struct loader *loader = userdata;
-
-	(void)dir;
-	if (fes_file_is_dir(entry) || !fes_loader_is_default_name(entry->name))
-		return 0;
-	loader->there = true;
-	loader->filled |= entry->size > 0;
-	return 0;
-}
-
-static const char *why_no_loader(const struct loader *loader)
-{
-	if (loader->filled)
-		return NULL;
-	return loader->there ? "the boot loader in /EFI/BOOT is empty" :
-			       "no boot loader in /EFI/BOOT";
-}
 
 /* ---- what it could start ---- */
 
@@ -79,9 +51,9 @@ int fes_boots_judge(const struct fes_boots_volume *esp, const struct fes_boots_v
 	char **ret_lacking)
 {
 	struct fes_choices choices = {0};
-	struct loader loader = {0};
+	const char *no_loader;
 	char *lacking;
-	int r = fes_file_each(esp->volume, "/EFI/BOOT", take_loader, &loader);
+	int r = fes_boots_find_loader(esp->volume, &no_loader);
 
 	if (r == 0)
 		r = judge_volume(esp, &choices);
@@ -89,7 +61,7 @@ int fes_boots_judge(const struct fes_boots_volume *esp, const struct fes_boots_v
 		r = judge_volume(xbootldr, &choices);
 	if (r < 0)
 		return r;
-	lacking = join(why_no_loader(&loader), why_no_choice(&choices));
+	lacking = join(no_loader, why_no_choice(&choices));
 	if (!lacking)
 		return -ENOMEM;
 	*ret_lacking = lacking;

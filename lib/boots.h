@@ -46,7 +46,20 @@ struct fes_choices {
 /* Add those of @judged to @ret, and note what each lacks. Errors of fes_boots_judge(). */
 int fes_boots_add_choices(const struct fes_boots_volume *judged, struct fes_choices *ret);
 
+/* ---- boots-shim.c ---- */
+
+/*
+ * Whether a shim in /EFI/BOOT of @esp has something to start: grub*.efi beside it, or fb*.efi and a
+ * vendor's BOOT*.CSV in a directory of /EFI (shim, README.fallback). 1, 0, or an error of
+ * fes_boots_judge().
+ */
+int fes_boots_shim_starts(struct fes_volume *esp);
+
 /* ---- boots-loaders.c ---- */
+
+/* What is lacking to start something from /EFI/BOOT of @esp, in words; NULL: nothing. Errors of
+ * fes_boots_judge(). */
+int fes_boots_find_loader(struct fes_volume *esp, const char **ret_lacking);
 
 /*
  * Note in @notes what a machine would start from @mirror in place of what it starts from @primary,

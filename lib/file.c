@@ -3,8 +3,18 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
+#include <strings.h>
 
 #include "lib/file.h"
+
+bool fes_file_has_shape(const char *name, const char *begin, const char *end)
+{
+	size_t len = strlen(name), n_begin = strlen(begin), n_end = strlen(end);
+
+	return len >= n_begin + n_end && strncasecmp(name, begin, n_begin) == 0 &&
+		strcasecmp(name + len - n_end, end) == 0;
+}
 
 int fes_file_find(struct fes_volume *volume, const char *path, struct fat_entry *ret)
 {

@@ -10,6 +10,9 @@ static inline bool fes_file_is_dir(const struct fat_entry *entry)
 	return (entry->attributes & FAT_ATTR_DIRECTORY) != 0;
 }
 
+/* Whether @name begins with @begin and ends with @end, in any case. */
+bool fes_file_has_shape(const char *name, const char *begin, const char *end);
+
 /*
  * Look @path up. Returns 1 and the entry, 0 when nothing stands there, or an error of fat_lookup(),
  * reported.

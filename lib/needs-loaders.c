@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "lib/file.h"
 #include "lib/needs-find.h"
@@ -16,14 +15,6 @@ static char *join(const char *dir, const char *name)
 	char *path;
 
 	return asprintf(&path, "%s/%s", dir, name) < 0 ? NULL : path;
-}
-
-static bool has_shape(const char *name, const char *begin, const char *end)
-{
-	size_t len = strlen(name), n = strlen(end);
-
-	return len > n && strncasecmp(name, begin, strlen(begin)) == 0 &&
-	       strcasecmp(name + len - n, end) == 0;
 }
 
 /*
@@ -39,14 +30,22 @@ static int find_helper(void *userdata, const char *dir, const struct fat_entry *
 	int r;
 
 	if (fes_file_is_dir(entry) ||
-		(!has_shape(name, "fb", ".efi") && !has_shape(name, "mm", ".efi") &&
-			!has_shape(name, "grub", ".efi")))
+		(!fes_file_has_shape(name, "fb", ".efi") && !fes_file_has_shape(name, "mm", ".efi") &&
+			!fes_file_has_shape(name, "grub", ".efi")))
 		return 0;
 	path = join(dir, name);
 	r = path ? fes_finder_need_file(finder, path) : -ENOMEM;
 	free(path);
 	return r;
 }
+
+/* The search for vendors' directories. */
+struct search {
+	const struct fes_finder *finder;
+	bool any;   /* with the shim that is in /EFI/BOOT */
+	size_t n;   /* others */
+	char *path; /* the first of these, owned */
+};
 
 struct vendor {
 	const struct fes_needs *needs;
@@ -70,11 +69,11 @@ static int look_at_vendor_file(void *userdata, const char *dir, const struct fat
 	(void)dir;
 	if (fes_file_is_dir(entry))
 		return 0;
-	if (has_shape(entry->name, "shim", ".efi")) {
+	if (fes_file_has_shape(entry->name, "shim", ".efi")) {
 		vendor->shim = true;
 		vendor->same |= is_as_long_as_shim(vendor->needs, entry->size);
 	}
-	vendor->csv |= has_shape(entry->name, "BOOT", ".CSV");
+	vendor->csv |= fes_file_has_shape(entry->name, "BOOT", ".CSV");
 	return 0;
 }
 
@@ -88,14 +87,27 @@ static int need_vendor(const struct fes_finder *finder, const char *path)
 	return r < 0 ? r : fes_paths_add(&finder->needs->dirs, path);
 }
 
-/*
- * A directory in /EFI with a shim, the one that is in /EFI/BOOT, and the CSV file that tells shim's
- * fallback what to start. Other vendors' are other systems'.
- */
-static int find_vendor(void *userdata, const char *dir, const struct fat_entry *entry)
+/* @path is taken over. */
+static int take_vendor(struct search *search, const struct vendor *vendor, char *path)
 {
-	const struct fes_finder *finder = userdata;
-	struct vendor vendor = {.needs = finder->needs};
+	int r = 0;
+
+	if (vendor->same) {
+		search->any = true;
+		r = need_vendor(search->finder, path);
+	} else if (search->n++ == 0) {
+		search->path = path;
+		return 0;
+	}
+	free(path);
+	return r;
+}
+
+/* A directory in /EFI with a shim, and the CSV file that tells shim's fallback what to start. */
+static int look_at_vendor(void *userdata, const char *dir, const struct fat_entry *entry)
+{
+	struct search *search = userdata;
+	struct vendor vendor = {.needs = search->finder->needs};
 	char *path;
 	int r;
 
@@ -106,10 +118,25 @@ static int find_vendor(void *userdata, const char *dir, const struct fat_entry *
 		return -ENOMEM;
 	r = fes_path_is_off_limits(path)
 		    ? 0
-		    : fes_file_each(finder->volume, path, look_at_vendor_file, &vendor);
-	if (r == 0 && vendor.shim && vendor.csv && vendor.same)
-		r = need_vendor(finder, path);
+		    : fes_file_each(search->finder->volume, path, look_at_vendor_file, &vendor);
+	if (r == 0 && vendor.shim && vendor.csv)
+		return take_vendor(search, &vendor, path);
 	free(path);
+	return r;
+}
+
+/*
+ * The vendor whose shim is in /EFI/BOOT; others are other systems'. Where that one is older, or newer, than
+ * every vendor's, because only one of the two places was written last, it is clear only if there is one.
+ */
+static int find_vendor(const struct fes_finder *finder)
+{
+	struct search search = {.finder = finder};
+	int r = fes_file_each(finder->volume, "/EFI", look_at_vendor, &search);
+
+	if (r == 0 && !search.any && search.n == 1)
+		r = need_vendor(finder, search.path);
+	free(search.path);
 	return r;
 }
 
@@ -132,5 +159,5 @@ int fes_finder_find_loaders(struct fes_finder *finder)
 	if (r < 0 || !has_shim(finder->needs))
 		return r;
 	r = fes_file_each(finder->volume, "/EFI/BOOT", find_helper, finder);
-	return r < 0 ? r : fes_file_each(finder->volume, "/EFI", find_vendor, finder);
+	return r < 0 ? r : find_vendor(finder);
 }

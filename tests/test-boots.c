@@ -177,6 +177,49 @@ START_TEST(test_a_loader_without_a_byte_is_none)
 }
 END_TEST
 
+/* ---- shim ---- */
+
+#define SHIM_FILE {.path = "/EFI/BOOT/BOOTX64.EFI", .text = SHIM}
+#define IMAGE_FILE {.path = "/EFI/Linux/one.efi", .size = 5000, .seed = 1}
+#define NO_STAGE "nothing for shim in /EFI/BOOT to start"
+enum { BESIDE_SHIM_MAX = 4 };
+
+/* What a disk with a shim lacks, with these files beside it. */
+static const struct {
+	struct fixture_file files[BESIDE_SHIM_MAX];
+	const char *lacking;
+} beside_shim[] = {
+	{{{0}}, NO_STAGE},
+	{{{.path = "/EFI/BOOT/grubx64.efi", .text = "any"}}, ""},
+	{{{.path = "/EFI/BOOT/grubx64.efi", .size = 0}}, NO_STAGE},
+	{{{.path = "/EFI/BOOT/grubx64.efi/x", .text = "any"}}, NO_STAGE},
+	{{{.path = "/EFI/debian/grubx64.efi", .text = "any"}}, NO_STAGE},
+	{{{.path = "/EFI/BOOT/mmx64.efi", .text = "any"}}, NO_STAGE},
+	{{{.path = "/EFI/BOOT/fbx64.efi", .text = "any"}}, NO_STAGE},
+	{{{.path = "/EFI/debian/BOOTX64.CSV", .text = "any"}}, NO_STAGE},
+	{{{.path = "/EFI/BOOT/fbx64.efi", .text = "any"},
+		{.path = "/EFI/debian/BOOTX64.CSV", .text = "any"}}, ""},
+	{{{.path = "/EFI/BOOT/FBX64.EFI", .text = "any"}, {.path = "/EFI/other/x", .text = "any"},
+		{.path = "/EFI/vendor/bootx64.csv", .text = "any"}}, ""},
+	{{{.path = "/EFI/BOOT/fbx64.efi", .text = "any"},
+		{.path = "/EFI/debian/BOOTX64.CSV", .size = 0}}, NO_STAGE},
+	{{{.path = "/EFI/BOOT/BOOTAA64.EFI", .text = SYSTEMD_BOOT}}, ""},
+};
+
+START_TEST(test_shim_alone_starts_nothing)
+{
+	struct fixture_file files[2 + BESIDE_SHIM_MAX] = {SHIM_FILE, IMAGE_FILE};
+	struct test *t;
+	size_t n = 2;
+
+	for (const struct fixture_file *file = beside_shim[_i].files; file->path; file++)
+		files[n++] = *file;
+	t = new_test(fixture_new(FAT32, files, n));
+	ck_assert_str_eq(judge(t), beside_shim[_i].lacking);
+	free_test(t);
+}
+END_TEST
+
 START_TEST(test_hidden_entries_and_images_do_not_count)
 {
 	static const struct fixture_file files[] = {
@@ -722,6 +765,7 @@ int main(void)
 	tcase_add_test(tc, test_what_firmware_does_not_start_is_no_loader);
 	tcase_add_test(tc, test_a_loader_without_a_byte_is_none);
 	tcase_add_test(tc, test_hidden_entries_and_images_do_not_count);
+	tcase_add_loop_test(tc, test_shim_alone_starts_nothing, 0, COUNT(beside_shim));
 	tcase_add_loop_test(tc, test_what_an_entry_lacks_is_named, 0, COUNT(incomplete));
 	tcase_add_loop_test(tc, test_beside_a_complete_entry_it_is_a_warning, 0, COUNT(incomplete));
 	tcase_add_loop_test(tc, test_either_reading_of_blanks_is_complete, 0, COUNT(complete));

@@ -397,6 +397,44 @@ START_TEST(test_of_several_vendors_only_that_of_the_shim_is_managed)
 }
 END_TEST
 
+/* Only one of the two places was written last. */
+START_TEST(test_the_only_vendor_is_managed_though_its_shim_is_another_one)
+{
+	static const struct fixture_file files[] = {
+		{.path = "/EFI/BOOT/BOOTX64.EFI", .text = SHIM},
+		{.path = "/EFI/debian/shimx64.efi", .text = SHIM "longer"},
+		{.path = "/EFI/debian/BOOTX64.CSV", .text = "c"},
+		{.path = "/EFI/fedora/shimx64.efi", .text = SHIM "without a CSV"},
+	};
+	struct test *t = test_new();
+
+	read_primary(t, files, N(files));
+	ck_assert(is_managed(&t->primary, "/EFI/debian/shimx64.efi"));
+	ck_assert(is_managed(&t->primary, "/EFI/debian/BOOTX64.CSV"));
+	ck_assert(!is_managed(&t->primary, "/EFI/fedora"));
+	test_free(t);
+}
+END_TEST
+
+START_TEST(test_of_several_vendors_with_other_shims_none_is_managed)
+{
+	static const struct fixture_file files[] = {
+		{.path = "/EFI/BOOT/BOOTX64.EFI", .text = SHIM},
+		{.path = "/EFI/debian/shimx64.efi", .text = SHIM "longer"},
+		{.path = "/EFI/debian/BOOTX64.CSV", .text = "c"},
+		{.path = "/EFI/ubuntu/shimx64.efi", .text = SHIM "longest"},
+		{.path = "/EFI/ubuntu/BOOTX64.CSV", .text = "c"},
+	};
+	struct test *t = test_new();
+
+	read_primary(t, files, N(files));
+	ck_assert(is_managed(&t->primary, "/EFI/BOOT/BOOTX64.EFI"));
+	ck_assert(!is_managed(&t->primary, "/EFI/debian"));
+	ck_assert(!is_managed(&t->primary, "/EFI/ubuntu"));
+	test_free(t);
+}
+END_TEST
+
 START_TEST(test_of_two_names_with_one_identity_one_is_managed)
 {
 	static const struct fixture_file files[] = {
@@ -538,6 +576,8 @@ static Suite *make_suite(void)
 	tcase_add_test(tc, test_an_excluded_entry_of_the_primary_needs_nothing);
 	tcase_add_test(tc, test_an_entry_is_no_reason_to_replace_another_boot_loader);
 	tcase_add_test(tc, test_of_several_vendors_only_that_of_the_shim_is_managed);
+	tcase_add_test(tc, test_the_only_vendor_is_managed_though_its_shim_is_another_one);
+	tcase_add_test(tc, test_of_several_vendors_with_other_shims_none_is_managed);
 	tcase_add_test(tc, test_of_two_names_with_one_identity_one_is_managed);
 	tcase_add_test(tc, test_what_is_odd_is_named);
 	tcase_add_test(tc, test_of_many_problems_some_are_named);

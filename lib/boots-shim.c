@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <config.h>
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "lib/boots.h"
+#include "lib/file.h"
+
+/* What shim may start. */
+struct stages {
+	bool second, fallback, csv;
+};
+
+static int take_stage(void *userdata, const char *dir, const struct fat_entry *entry)
+{
+	struct stages *stages = userdata;
+
+	(void)dir;
+	if (fes_file_is_dir(entry) || entry->size == 0)
+		return 0;
+	stages->second |= fes_file_has_shape(entry->name, "grub", ".efi");
+	stages->fallback |= fes_file_has_shape(entry->name, "fb", ".efi");
+	return 0;
+}
+
+static int take_csv(void *userdata, const char *dir, const struct fat_entry *entry)
+{
+	struct stages *stages = userdata;
+
+	(void)dir;
+	stages->csv |= !fes_file_is_dir(entry) && entry->size > 0 &&
+		fes_file_has_shape(entry->name, "BOOT", ".CSV");
+	return 0;
+}
+
+struct vendors {
+	struct fes_volume *volume;
+	struct stages *stages;
+};
+
+static int take_vendor(void *userdata, const char *dir, const struct fat_entry *entry)
+{
+	struct vendors *vendors = userdata;
+	char *path;
+	int r;
+
+	if (!fes_file_is_dir(entry))
+		return 0;
+	if (asprintf(&path, "%s/%s", dir, entry->name) < 0)
+		return -ENOMEM;
+	r = fes_file_each(vendors->volume, path, take_csv, vendors->stages);
+	free(path);
+	return r;
+}
+
+int fes_boots_shim_starts(struct fes_volume *esp)
+{
+	struct stages stages = {0};
+	struct vendors vendors = {esp, &stages};
+	int r = fes_file_each(esp, "/EFI/BOOT", take_stage, &stages);
+
+	if (r == 0 && stages.fallback)
+		r = fes_file_each(esp, "/EFI", take_vendor, &vendors);
+	return r < 0 ? r : stages.second || (stages.fallback && stages.csv);
+}
