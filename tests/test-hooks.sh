@@ -87,9 +87,9 @@ install_all()
 	install_script kernel-install/99-zz-fatespsync.install /usr/lib/kernel/install.d
 	install_script debian/postinst.d/zz-zz-fatespsync /etc/kernel/postinst.d
 	install_script debian/postrm.d/zz-zz-fatespsync /etc/kernel/postrm.d
-	install_script debian/post-update.d/zz-fatespsync /etc/initramfs/post-update.d
+	install_script debian/post-update.d/zz-zz-fatespsync /etc/initramfs/post-update.d
 	install_script mkinitcpio/zz-fatespsync /usr/lib/initcpio/post
-	install_script pacman/zz-fatespsync.hook /usr/share/libalpm/hooks
+	install_script pacman/zz-zz-fatespsync.hook /usr/share/libalpm/hooks
 	make_dpkg
 	PATH=$PWD/bin:$PATH
 	echo kernel >vmlinuz
@@ -191,7 +191,7 @@ pacman()
 {
 	local words
 
-	read -ra words < <(sed -n 's/^Exec *= *//p' sys/usr/share/libalpm/hooks/zz-fatespsync.hook)
+	read -ra words < <(sed -n 's/^Exec *= *//p' sys/usr/share/libalpm/hooks/zz-zz-fatespsync.hook)
 	call "${words[@]}"
 }
 
@@ -245,6 +245,28 @@ test_each_hook_syncs_once()
 		err_has '^/dev/sdb1: some report$'
 		err_lacks '^fatespsync \('
 	done
+}
+
+# comes_behind FOLDER NAME...: of the hooks there, as those who run them sort names, ours is the last.
+comes_behind()
+{
+	local folder=$1 last
+	shift
+
+	last=$(cd "sys$folder" && printf '%s\n' "$@" * | LC_ALL=C sort | tail -n 1)
+	[[ $last == *fatespsync* ]] || fail "$folder: $last comes behind ours"
+}
+
+# Whatever copies to the ESP, and whatever signs in place there.
+test_each_hook_is_the_last_one()
+{
+	make_system
+	comes_behind /usr/lib/kernel/install.d 90-loaderentry.install 91-sbctl.install 90-uki-copy.install
+	comes_behind /etc/kernel/postinst.d zz-sbctl zz-systemd-boot zz-update-grub
+	comes_behind /etc/kernel/postrm.d zz-sbctl zz-systemd-boot zz-update-grub
+	comes_behind /etc/initramfs/post-update.d systemd-boot zz-sbctl zz-update-grub
+	comes_behind /usr/lib/initcpio/post sbctl
+	comes_behind /usr/share/libalpm/hooks 90-mkinitcpio-install.hook zz-sbctl.hook
 }
 
 test_each_hook_ends_well_whatever_the_sync_ends_with()
