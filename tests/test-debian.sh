@@ -27,6 +27,15 @@ the_version_is_that_of_configure()
 		fail "configure.ac is of version $upstream, debian/changelog of $packaged"
 }
 
+# Nobody notices one that is missing: then a new boot loader waits for the next boot.
+the_triggers_are_those_that_are_documented()
+{
+	diff <(sed -n 's/^| new files in \(.*\) | `debian\/fatespsync.triggers` |$/\1/p' HACKING.md |
+		grep -o '/[a-z/]*' | sort) \
+		<(sed -n 's/^interest-noawait \(\/.*\)/\1/p' debian/fatespsync.triggers | sort) >&2 ||
+		fail "debian/fatespsync.triggers and HACKING.md differ"
+}
+
 # run_postinst ARGUMENT...: in a system below SCRATCH, whose sync-hook fails.
 run_postinst()
 {
@@ -66,4 +75,5 @@ the_package_syncs_when_it_is_configured_and_when_it_is_triggered()
 
 the_package_syncs_when_it_is_configured_and_when_it_is_triggered
 the_symbols_file_has_what_the_library_exports
+the_triggers_are_those_that_are_documented
 the_version_is_that_of_configure
