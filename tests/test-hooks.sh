@@ -82,6 +82,7 @@ make_dpkg()
 install_all()
 {
 	install_script has-list /usr/libexec/fatespsync
+	install_script read-options /usr/libexec/fatespsync
 	install_script setting /usr/libexec/fatespsync
 	install_script sync-hook /usr/libexec/fatespsync
 	install_script kernel-install/99-zz-fatespsync.install /usr/lib/kernel/install.d
@@ -522,6 +523,11 @@ test_settings_are_passed_on()
 	postinst
 	[[ $(grep -v '^ls ' calls) == '-q --no-legend --disk=/dev/* list
 --strict --disk=/dev/* --exclude=/EFI/x --quick' ]] || complain "calls: $(cat calls)"
+	echo "FATESPSYNC_OPTIONS='--exclude /x --disk /dev/x'" >sys/etc/default/fatespsync
+	rm calls
+	postinst
+	[[ $(grep -v '^ls ' calls) == '-q --no-legend --disk=/dev/x list
+--strict --exclude /x --disk /dev/x' ]] || complain "calls: $(cat calls)"
 	echo "FATESPSYNC_OPTIONS=--primary=PARTUUID=1234" >sys/etc/default/fatespsync
 	rm calls
 	: >esps
