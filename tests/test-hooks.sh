@@ -109,6 +109,13 @@ use_real_program()
 	ln -sf "$REAL" sys/usr/sbin/fatespsync
 }
 
+# set_settings LINE...
+set_settings()
+{
+	mkdir -p sys/etc/default
+	printf '%s\n' "$@" >sys/etc/default/fatespsync
+}
+
 # ---- the callers ----
 
 # call COMMAND...: as those below; it has to end with 0.
@@ -297,10 +304,31 @@ test_a_warning_says_what_to_do()
 	warned 'not all mirrors .* are in sync.* run: fatespsync$'
 	echo 5 >status
 	postinst
-	warned 'is missing.* fatespsync replace UUID NEW$'
+	warned 'is missing.* run: fatespsync\. .*: fatespsync remove UUID, or fatespsync replace UUID NEW$'
 	echo 143 >status
 	postinst
 	warned 'ended early \(status 143\).* Run: fatespsync$'
+}
+
+# Without them, another primary or no disk at all may be looked at, and all seem well.
+test_a_warning_names_the_options_of_the_settings()
+{
+	local run='fatespsync --primary=PARTUUID=1 --disk /dev/\*'
+
+	make_system
+	set_settings 'FATESPSYNC_OPTIONS="--primary=PARTUUID=1  --disk /dev/*"'
+	echo 3 >status
+	postinst
+	warned "nothing was synced.* run: $run\$"
+	echo 4 >status
+	postinst
+	warned "not all mirrors .* are in sync.* run: $run\$"
+	echo 5 >status
+	postinst
+	warned "is missing.* run: $run\. .*: $run remove UUID, or $run replace UUID NEW\$"
+	echo 143 >status
+	postinst
+	warned "ended early \(status 143\).* Run: $run\$"
 }
 
 test_kernel_install_runs_it()
@@ -533,13 +561,6 @@ test_settings_are_passed_on()
 	: >esps
 	postinst
 	[[ $(cat calls) == '--strict --primary=PARTUUID=1234' ]] || complain "calls: $(cat calls)"
-}
-
-# set_settings LINE...
-set_settings()
-{
-	mkdir -p sys/etc/default
-	printf '%s\n' "$@" >sys/etc/default/fatespsync
 }
 
 # A slip there would end the hook, and dpkg with it.

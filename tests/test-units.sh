@@ -495,7 +495,18 @@ test_a_stale_mirror_makes_a_failure()
 	list_disks $A $B
 	helper 1 check-status "${DISKS[@]}"
 	out_has '^  state +differs'
-	err_has '^fatespsync: the mirrors are not all in sync'
+	err_has "^fatespsync: the mirrors are not all in sync: .* run: fatespsync ${DISKS[*]}\$"
+	helper 1 check-status -q "${DISKS[@]}" --primary PARTUUID=$A --json=short
+	err_has " run: fatespsync ${DISKS[*]} --primary=PARTUUID=$A --json=short\$"
+}
+
+test_without_options_none_are_named()
+{
+	place_helpers
+	helper 3 check-status
+	err_has '^fatespsync: the mirrors are not all in sync: .* run: fatespsync$'
+	! grep -q 'check-status --' "$SOURCE/integration/systemd/fatespsync-status.service.in" ||
+		fail 'the unit has options of its own'
 }
 
 test_a_missing_mirror_makes_a_failure()
@@ -531,8 +542,8 @@ test_a_list_that_has_lost_its_mirrors_makes_a_failure()
 	for uuid in '' "$A" '# nothing'; do
 		put_list a.img "$uuid"
 		helper 1 check-status "${DISKS[@]}"
-		err_has "^fatespsync: b\.img:1: .* run: fatespsync add PARTUUID=$B\." \
-			"^fatespsync: c\.img:1: .* run: fatespsync add PARTUUID=$C\."
+		err_has "^fatespsync: b\.img:1: .* run: fatespsync ${DISKS[*]} add PARTUUID=$B\." \
+			"^fatespsync: c\.img:1: .* run: fatespsync ${DISKS[*]} add PARTUUID=$C\."
 	done
 	# What is told to be done makes it good again.
 	run 0 add PARTUUID=$B PARTUUID=$C
@@ -560,7 +571,7 @@ test_a_list_that_has_lost_its_mirrors_makes_a_failure_beside_xbootldr()
 	make_fat a.img AAAA0009 BOOT $((OFFSET + SIZE)) $((2 * MIB))
 	helper 1 check-status "${DISKS[@]}"
 	out_has '^primary a\.img:2 \(XBOOTLDR of a\.img:1\)$' "^  partuuid +$D$"
-	err_has "^fatespsync: b\.img:1: .* run: fatespsync add PARTUUID=$B\."
+	err_has "^fatespsync: b\.img:1: .* run: fatespsync ${DISKS[*]} add PARTUUID=$B\."
 }
 
 test_mirrors_that_were_taken_off_the_list_are_not_missed()
