@@ -28,9 +28,11 @@ static void log_message(void *userdata, enum fes_log_level level, const char *me
 
 static int push_edit(struct fes_sync *sync, const char *old, const char *new)
 {
-	struct fes_edit *larger = realloc(sync->edits, (sync->n_edits + 1) * sizeof *larger);
-	struct fes_edit edit = {0};
+	struct fes_edit *larger, edit = {0};
 
+	if (sync->ran)
+		return -EALREADY;
+	larger = realloc(sync->edits, (sync->n_edits + 1) * sizeof *larger);
 	if (!larger)
 		return -ENOMEM;
 	sync->edits = larger;

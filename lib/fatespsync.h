@@ -168,6 +168,8 @@ void fes_sync_free(struct fes_sync *sync);
  * Without a primary it is the ESP that firmware started the boot loader from (EFI variable
  * LoaderDevicePartUUID), or where that is not known the one mounted at /efi, /boot or /boot/efi.
  * Without mirrors it is the other ESPs on the primary's list, /loader/esp-sync.
+ *
+ * Return 0, -ENOMEM, or -EALREADY: it was run before, and there is no second time.
  */
 int fes_sync_set_primary(struct fes_sync *sync, const char *spec);
 int fes_sync_add_mirror(struct fes_sync *sync, const char *spec);
@@ -176,10 +178,16 @@ int fes_sync_add_mirror(struct fes_sync *sync, const char *spec);
  * More managed directories or files, and paths that are left alone: "/EFI/BOOT". Excluding wins.
  * Managed at first: /loader, /EFI/Linux, /EFI/systemd.
  *
- * Returns 0, -EINVAL (logged: not absolute, "..", empty, or the root), or -ENOMEM.
+ * Return 0, -EINVAL (logged: not absolute, "..", empty, or the root), -ENOMEM, or -EALREADY: it was
+ * run before.
  */
 int fes_sync_add_managed(struct fes_sync *sync, const char *path);
 int fes_sync_add_excluded(struct fes_sync *sync, const char *path);
+
+/*
+ * Bits of enum fes_sync_flags. With others, which may be of a later version and hold the run back
+ * from something, fes_sync_run() does nothing.
+ */
 void fes_sync_set_flags(struct fes_sync *sync, unsigned flags);
 
 enum fes_random_seed {
@@ -202,7 +210,9 @@ void fes_sync_set_random_seed(struct fes_sync *sync, enum fes_random_seed random
  *
  * All changes of a run are made, or none: an ESP that is refused, or cannot be synced, leaves the
  * list as it was; so does a run that fails as a whole or is interrupted. Not together with
- * fes_sync_add_mirror(). Return 0 or -ENOMEM.
+ * fes_sync_add_mirror(): fes_sync_run() refuses that.
+ *
+ * Return 0, -ENOMEM, or -EALREADY: it was run before.
  */
 int fes_sync_add_to_list(struct fes_sync *sync, const char *spec);
 int fes_sync_remove_from_list(struct fes_sync *sync, const char *spec);
@@ -248,6 +258,8 @@ void fes_sync_set_progress(struct fes_sync *sync, fes_progress_fn fn, void *user
  * changes nothing for the others.
  *
  * Returns 0 when the primary was usable and every mirror was dealt with (ask each), or
+ *   -EINVAL      mirrors are given and the list is to be changed, or there is a flag that this
+ *                version does not know; nothing was opened
  *   -EUCLEAN     the primary is damaged, or the XBOOTLDR partition beside it
  *   -ENODATA     the primary holds nothing of the managed set (overridable)
  *   -ECANCELED   fes_interrupt() was called before the primary was read: each mirror says so

@@ -12,6 +12,8 @@
 #include "lib/primary.h"
 #include "lib/sync.h"
 
+enum { ALL_FLAGS = FES_SYNC_DRY_RUN | FES_SYNC_QUICK | FES_SYNC_FORCE | FES_SYNC_BOOTS };
+
 /* Mirrors whose disks take longer than GRACE_MS to say what they are come after the others. */
 enum { GRACE_MS = 2000, SLICE_MS = 50, RESTARTS_MAX = 3 };
 
@@ -55,8 +57,11 @@ void fes_sync_free(struct fes_sync *sync)
 
 int fes_sync_set_primary(struct fes_sync *sync, const char *spec)
 {
-	char *copy = strdup(spec);
+	char *copy;
 
+	if (sync->ran)
+		return -EALREADY;
+	copy = strdup(spec);
 	if (!copy)
 		return -ENOMEM;
 	free(sync->primary_text);
@@ -67,6 +72,8 @@ int fes_sync_set_primary(struct fes_sync *sync, const char *spec)
 
 int fes_sync_add_mirror(struct fes_sync *sync, const char *spec)
 {
+	if (sync->ran)
+		return -EALREADY;
 	sync->mirrors_given = true;
 	return fes_sync_push_mirror(sync, spec, false);
 }
@@ -99,11 +106,15 @@ static int check_path(struct fes_sync *sync, const char *path, int r)
 
 int fes_sync_add_managed(struct fes_sync *sync, const char *path)
 {
+	if (sync->ran)
+		return -EALREADY;
 	return check_path(sync, path, fes_managed_add(&sync->managed, path));
 }
 
 int fes_sync_add_excluded(struct fes_sync *sync, const char *path)
 {
+	if (sync->ran)
+		return -EALREADY;
 	return check_path(sync, path, fes_managed_exclude(&sync->managed, path));
 }
 
@@ -693,6 +704,25 @@ static int run_once(struct fes_sync *sync)
 	return sync->n_edits > 0 ? fes_edit_settle(sync, r) : r;
 }
 
+/* What the caller cannot have meant, or what this version cannot do. */
+static int check_request(struct fes_sync *sync)
+{
+	unsigned unknown = sync->flags & ~(unsigned)ALL_FLAGS;
+
+	if (unknown) {
+		fes_log(sync->context, FES_LOG_ERROR,
+			"flags 0x%x are none that this version of the library knows (%s)", unknown,
+			fes_version());
+		return -EINVAL;
+	}
+	if (sync->mirrors_given && sync->n_edits > 0) {
+		fes_log(sync->context, FES_LOG_ERROR,
+			"mirrors were named, and changes of the list, too: a change of the list syncs all that are on it, and no others");
+		return -EINVAL;
+	}
+	return 0;
+}
+
 int fes_sync_run(struct fes_sync *sync)
 {
 	int r;
@@ -700,7 +730,9 @@ int fes_sync_run(struct fes_sync *sync)
 	if (sync->ran)
 		return -EALREADY;
 	sync->ran = true;
-	r = run_once(sync);
+	r = check_request(sync);
+	if (r == 0)
+		r = run_once(sync);
 	if (r == -ECANCELED)
 		refuse_rest(sync, r);
 	if (r == -ENOMEM)

@@ -27,6 +27,26 @@ the_version_is_that_of_configure()
 		fail "configure.ac is of version $upstream, debian/changelog of $packaged"
 }
 
+# Nobody notices one that is missing: then a new boot loader waits for the next boot.
+the_triggers_are_those_that_are_documented()
+{
+	diff <(sed -n 's/^| new files in \(.*\) | `debian\/fatespsync.triggers` |$/\1/p' HACKING.md |
+		grep -o '/[a-z/]*' | sort) \
+		<(sed -n 's/^interest-noawait \(\/.*\)/\1/p' debian/fatespsync.triggers | sort) >&2 ||
+		fail "debian/fatespsync.triggers and HACKING.md differ"
+}
+
+# An example that another package has is where the list of them says.
+examples_are_where_their_list_says()
+{
+	local file folder
+
+	while read -r file folder; do
+		grep -F "| \`${file##*/}\` |" examples/README.md | grep -qF "\`/$folder\`" ||
+			fail "examples/README.md does not say that ${file##*/} is in /$folder"
+	done < <(grep ' usr/share/doc/' debian/*.install | cut -d: -f2-)
+}
+
 # run_postinst ARGUMENT...: in a system below SCRATCH, whose sync-hook fails.
 run_postinst()
 {
@@ -65,5 +85,7 @@ the_package_syncs_when_it_is_configured_and_when_it_is_triggered()
 }
 
 the_package_syncs_when_it_is_configured_and_when_it_is_triggered
+examples_are_where_their_list_says
 the_symbols_file_has_what_the_library_exports
+the_triggers_are_those_that_are_documented
 the_version_is_that_of_configure

@@ -82,14 +82,15 @@ make_dpkg()
 install_all()
 {
 	install_script has-list /usr/libexec/fatespsync
+	install_script read-options /usr/libexec/fatespsync
 	install_script setting /usr/libexec/fatespsync
 	install_script sync-hook /usr/libexec/fatespsync
 	install_script kernel-install/99-zz-fatespsync.install /usr/lib/kernel/install.d
 	install_script debian/postinst.d/zz-zz-fatespsync /etc/kernel/postinst.d
 	install_script debian/postrm.d/zz-zz-fatespsync /etc/kernel/postrm.d
-	install_script debian/post-update.d/zz-fatespsync /etc/initramfs/post-update.d
+	install_script debian/post-update.d/zz-zz-fatespsync /etc/initramfs/post-update.d
 	install_script mkinitcpio/zz-fatespsync /usr/lib/initcpio/post
-	install_script pacman/zz-fatespsync.hook /usr/share/libalpm/hooks
+	install_script pacman/zz-zz-fatespsync.hook /usr/share/libalpm/hooks
 	make_dpkg
 	PATH=$PWD/bin:$PATH
 	echo kernel >vmlinuz
@@ -106,6 +107,13 @@ use_real_program()
 {
 	mkdir -p sys/usr/sbin
 	ln -sf "$REAL" sys/usr/sbin/fatespsync
+}
+
+# set_settings LINE...
+set_settings()
+{
+	mkdir -p sys/etc/default
+	printf '%s\n' "$@" >sys/etc/default/fatespsync
 }
 
 # ---- the callers ----
@@ -191,7 +199,7 @@ pacman()
 {
 	local words
 
-	read -ra words < <(sed -n 's/^Exec *= *//p' sys/usr/share/libalpm/hooks/zz-fatespsync.hook)
+	read -ra words < <(sed -n 's/^Exec *= *//p' sys/usr/share/libalpm/hooks/zz-zz-fatespsync.hook)
 	call "${words[@]}"
 }
 
@@ -247,6 +255,28 @@ test_each_hook_syncs_once()
 	done
 }
 
+# comes_behind FOLDER NAME...: of the hooks there, as those who run them sort names, ours is the last.
+comes_behind()
+{
+	local folder=$1 last
+	shift
+
+	last=$(cd "sys$folder" && printf '%s\n' "$@" * | LC_ALL=C sort | tail -n 1)
+	[[ $last == *fatespsync* ]] || fail "$folder: $last comes behind ours"
+}
+
+# Whatever copies to the ESP, and whatever signs in place there.
+test_each_hook_is_the_last_one()
+{
+	make_system
+	comes_behind /usr/lib/kernel/install.d 90-loaderentry.install 91-sbctl.install 90-uki-copy.install
+	comes_behind /etc/kernel/postinst.d zz-sbctl zz-systemd-boot zz-update-grub
+	comes_behind /etc/kernel/postrm.d zz-sbctl zz-systemd-boot zz-update-grub
+	comes_behind /etc/initramfs/post-update.d systemd-boot zz-sbctl zz-update-grub
+	comes_behind /usr/lib/initcpio/post sbctl
+	comes_behind /usr/share/libalpm/hooks 90-mkinitcpio-install.hook zz-sbctl.hook
+}
+
 test_each_hook_ends_well_whatever_the_sync_ends_with()
 {
 	local caller status
@@ -274,10 +304,31 @@ test_a_warning_says_what_to_do()
 	warned 'not all mirrors .* are in sync.* run: fatespsync$'
 	echo 5 >status
 	postinst
-	warned 'is missing.* fatespsync replace UUID NEW$'
+	warned 'is missing.* run: fatespsync\. .*: fatespsync remove UUID, or fatespsync replace UUID NEW$'
 	echo 143 >status
 	postinst
 	warned 'ended early \(status 143\).* Run: fatespsync$'
+}
+
+# Without them, another primary or no disk at all may be looked at, and all seem well.
+test_a_warning_names_the_options_of_the_settings()
+{
+	local run='fatespsync --primary=PARTUUID=1 --disk /dev/\*'
+
+	make_system
+	set_settings 'FATESPSYNC_OPTIONS="--primary=PARTUUID=1  --disk /dev/*"'
+	echo 3 >status
+	postinst
+	warned "nothing was synced.* run: $run\$"
+	echo 4 >status
+	postinst
+	warned "not all mirrors .* are in sync.* run: $run\$"
+	echo 5 >status
+	postinst
+	warned "is missing.* run: $run\. .*: $run remove UUID, or $run replace UUID NEW\$"
+	echo 143 >status
+	postinst
+	warned "ended early \(status 143\).* Run: $run\$"
 }
 
 test_kernel_install_runs_it()
@@ -500,18 +551,16 @@ test_settings_are_passed_on()
 	postinst
 	[[ $(grep -v '^ls ' calls) == '-q --no-legend --disk=/dev/* list
 --strict --disk=/dev/* --exclude=/EFI/x --quick' ]] || complain "calls: $(cat calls)"
+	echo "FATESPSYNC_OPTIONS='--exclude /x --disk /dev/x'" >sys/etc/default/fatespsync
+	rm calls
+	postinst
+	[[ $(grep -v '^ls ' calls) == '-q --no-legend --disk=/dev/x list
+--strict --exclude /x --disk /dev/x' ]] || complain "calls: $(cat calls)"
 	echo "FATESPSYNC_OPTIONS=--primary=PARTUUID=1234" >sys/etc/default/fatespsync
 	rm calls
 	: >esps
 	postinst
 	[[ $(cat calls) == '--strict --primary=PARTUUID=1234' ]] || complain "calls: $(cat calls)"
-}
-
-# set_settings LINE...
-set_settings()
-{
-	mkdir -p sys/etc/default
-	printf '%s\n' "$@" >sys/etc/default/fatespsync
 }
 
 # A slip there would end the hook, and dpkg with it.

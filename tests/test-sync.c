@@ -345,6 +345,115 @@ START_TEST(test_a_mirror_that_is_mounted_through_a_loop_device_is_not_touched)
 }
 END_TEST
 
+/* ---- what does not go together, or comes too late ---- */
+
+#define SOME_UUID "44444444-4444-4444-4444-444444444444"
+
+static int fill_primary(struct fes_sync *sync)
+{
+	return fes_sync_set_primary(sync, "other");
+}
+
+static int fill_mirror(struct fes_sync *sync)
+{
+	return fes_sync_add_mirror(sync, "other");
+}
+
+static int fill_managed(struct fes_sync *sync)
+{
+	return fes_sync_add_managed(sync, "/other");
+}
+
+static int fill_excluded(struct fes_sync *sync)
+{
+	return fes_sync_add_excluded(sync, "/other");
+}
+
+static int list_addition(struct fes_sync *sync)
+{
+	return fes_sync_add_to_list(sync, "other");
+}
+
+static int list_removal(struct fes_sync *sync)
+{
+	return fes_sync_remove_from_list(sync, SOME_UUID);
+}
+
+static int list_replacement(struct fes_sync *sync)
+{
+	return fes_sync_replace_on_list(sync, SOME_UUID, "other");
+}
+
+static int (*const fillings[])(struct fes_sync *sync) = {
+	list_addition, list_removal, list_replacement, fill_primary, fill_mirror, fill_managed,
+	fill_excluded,
+};
+
+enum { N_LIST_CHANGES = 3, N_FILLINGS = sizeof fillings / sizeof *fillings };
+
+/* The primary is not there: who would have opened it says that. */
+static void expect_wrong(struct test *t, const char *why)
+{
+	ck_assert_int_eq(fes_sync_run(t->sync), -EINVAL);
+	ck_assert_str_eq(t->log, why);
+	ck_assert_ptr_null(fes_sync_get_primary(t->sync));
+	ck_assert_int_eq(fes_sync_run(t->sync), -EALREADY);
+	ck_assert_str_eq(t->log, why);
+	free_test(t);
+}
+
+/* The list says whom a run is about, or the caller does. */
+START_TEST(test_a_list_is_not_changed_beside_mirrors_that_were_named)
+{
+	for (int first = 0; first < 2; first++) {
+		struct test *t = new_run();
+
+		if (first == 0)
+			add_mirror(t, "mirror");
+		ck_assert_int_eq(fillings[_i](t->sync), 0);
+		if (first == 1)
+			add_mirror(t, "mirror");
+		expect_wrong(t,
+			"mirrors were named, and changes of the list, too: a change of the list syncs all that are on it, and no others");
+	}
+}
+END_TEST
+
+/* It may be one that is to keep the run from something. */
+START_TEST(test_a_flag_of_a_later_version_is_refused)
+{
+	struct test *t = new_run();
+
+	add_mirror(t, "mirror");
+	fes_sync_set_flags(t->sync, FES_SYNC_FORCE | 1U << 4 | 1U << 31);
+	expect_wrong(t,
+		"flags 0x80000010 are none that this version of the library knows (" PACKAGE_VERSION ")");
+}
+END_TEST
+
+START_TEST(test_all_flags_are_known)
+{
+	struct test *t = new_test();
+
+	fes_sync_set_flags(t->sync,
+		FES_SYNC_DRY_RUN | FES_SYNC_QUICK | FES_SYNC_FORCE | FES_SYNC_BOOTS);
+	ck_assert_int_eq(fes_sync_run(t->sync), 0);
+	free_test(t);
+}
+END_TEST
+
+START_TEST(test_after_the_run_nothing_is_added)
+{
+	struct test *t = new_test();
+
+	ck_assert_int_eq(fes_sync_run(t->sync), 0);
+	ck_assert_int_eq(fillings[_i](t->sync), -EALREADY);
+	ck_assert_uint_eq(fes_sync_get_n_mirrors(t->sync), 1);
+	ck_assert_str_eq(t->log, "");
+	free_test(t);
+}
+END_TEST
+
 static bool has_tools(void)
 {
 	return system("PATH=$PATH:/sbin:/usr/sbin; for t in mkfs.fat mcopy sfdisk; do"
@@ -372,6 +481,11 @@ int main(void)
 	tcase_add_test(tc, test_an_xbootldr_goes_along_with_one_esp_only);
 	tcase_add_test(tc, test_on_the_primarys_disk_its_xbootldr_is_not_written_to);
 	tcase_add_test(tc, test_a_mirror_that_is_mounted_through_a_loop_device_is_not_touched);
+	tcase_add_loop_test(tc, test_a_list_is_not_changed_beside_mirrors_that_were_named, 0,
+		N_LIST_CHANGES);
+	tcase_add_test(tc, test_a_flag_of_a_later_version_is_refused);
+	tcase_add_test(tc, test_all_flags_are_known);
+	tcase_add_loop_test(tc, test_after_the_run_nothing_is_added, 0, N_FILLINGS);
 	suite_add_tcase(suite, tc);
 	return suite_run(suite);
 }

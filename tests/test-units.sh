@@ -12,6 +12,8 @@
 SOURCE=$(realpath -s "${srcdir:-$(dirname "$0")/..}")
 BUILT=$(realpath -s "${builddir:-$(dirname "$0")/..}")
 UNITS=(fatespsync.service fatespsync-late@.service fatespsync-status.service fatespsync-status.timer)
+# What they run, and what that runs.
+PROGRAMS=(check-status has-list is-mirror read-options wait-for-mirrors)
 # What systemd-analyze calls 2.5, of 10.
 EXPOSURE_MAX=25
 SYSTEMD=/usr/lib/systemd/system
@@ -54,7 +56,7 @@ make_root()
 	for unit in "${UNITS[@]}"; do
 		place "systemd/$unit" "root/usr/lib/systemd/system/$unit"
 	done
-	for unit in has-list is-mirror check-status wait-for-mirrors; do
+	for unit in "${PROGRAMS[@]}"; do
 		place $unit root/usr/libexec/fatespsync/$unit
 	done
 	mkdir root/usr/sbin
@@ -260,7 +262,7 @@ test_places_are_those_of_configure()
 			[[ $path == /* ]] || fail "$file: $path"
 			[[ -x $BUILT/integration/${path##*/} || -x $BUILT/tools/${path##*/} ]] ||
 				fail "$file: $path: nothing of that name is installed"
-		done < <(sed -nE 's/^(Exec[A-Za-z]*|Exec|program|has_list|setting|hook) ?= ?-?([^ ]*).*/\2/p' \
+		done < <(sed -nE 's/^(Exec[A-Za-z]*|Exec|program|has_list|read_options|setting|hook) ?= ?-?([^ ]*).*/\2/p' \
 			"$file")
 	done
 	((made >= 12)) || fail "only $made places"
@@ -319,7 +321,7 @@ place_helpers()
 	ROOT=$PWD/sys
 	mkdir -p sys/usr/sbin
 	ln -s "$FATESPSYNC" sys/usr/sbin/fatespsync
-	for name in has-list is-mirror check-status wait-for-mirrors; do
+	for name in "${PROGRAMS[@]}"; do
 		place $name sys/usr/libexec/fatespsync/$name
 	done
 	HELPERS=sys/usr/libexec/fatespsync
@@ -334,6 +336,72 @@ helper()
 	LAST=$*
 	"$HELPERS/$1" "${@:2}" >out 2>err || status=$?
 	((status == wanted)) || complain "status $status, not $wanted"
+}
+
+# read_as WORDS LINE...: as read-options tells them.
+read_as()
+{
+	local words
+	read -ra words <<<"$1"
+
+	helper 0 read-options "${words[@]}"
+	[[ $(cat out) == "$(printf '%s\n' "${@:2}")" ]] || complain 'read otherwise'
+	no_err
+}
+
+test_options_are_read_as_the_program_reads_them()
+{
+	place_helpers
+	read_as ''
+	read_as '--disk=a --disk b --di=c --dis d' --disk=a --disk=b --disk=c --disk=d
+	read_as '--primary a=b --pri=c' --primary=a=b --primary=c
+	read_as '--exclude --disk=a --manage -q' --exclude=--disk=a --manage=-q
+	read_as '--quie --quick --json pretty --no' --quiet --quick --json=pretty --no-legend
+	read_as '-qn -v' --quiet --dry-run --verbose
+	read_as '--disk=' --disk=
+	# What the program refuses, and what is none.
+	read_as '--d --p=x --quiets --quiet=x -xq' --d --p=x --quiets --quiet=x -x --quiet
+	read_as 'b - -- -q --di a' b - -- -q --di a
+	read_as '--force --disk' --force --disk
+	helper 0 read-options --disk 'a b' '--primary= *'
+	[[ $(cat out) == $'--disk=a b\n--primary= *' ]] || complain 'read otherwise'
+}
+
+test_all_options_are_known_that_there_are()
+{
+	local names
+
+	place_helpers
+	names=$(sed -nE "s/^(with_value|without)='(.*)'$/\\2/p" "$HELPERS/read-options" | tr ' ' '\n' | sort)
+	[[ $names == "$("$FATESPSYNC" --help | sed -nE 's/^  (-.,|   ) --([a-z-]+).*/\2/p' | sort)" ]] ||
+		fail "others than --help names: $names"
+	names=$(sed -n "s/^with_value='\(.*\)'$/\1/p" "$HELPERS/read-options" | tr ' ' '\n' | sort)
+	[[ $names == "$("$FATESPSYNC" --help | sed -nE 's/^  (-.,|   ) --([a-z-]+)=.*/\2/p' | sort)" ]] ||
+		fail "others than --help names have values: $names"
+}
+
+# Else hooks and units would do nothing, and say nothing, where the program itself finds all.
+test_a_value_may_be_a_word_of_its_own()
+{
+	place_helpers
+	make_disks
+	make_dirs c.img /loader
+	put_list c.img $A $C
+	helper 0 is-mirror $A --primary c.img --disk a.img --disk c.img
+	helper 1 is-mirror $A --primary c.img --disk b.img --disk c.img
+	helper 0 has-list --disk a.img --disk c.img --quick
+	helper 1 has-list --disk a.img --exclude --disk=c.img
+	helper 0 has-list --primary elsewhere.img
+	helper 0 wait-for-mirrors 0 --primary c.img --disk a.img --disk c.img --manage --primary=b.img
+	helper 5 wait-for-mirrors 0 --pri c.img --di c.img
+	no_out
+	err_lacks 'usage|--help'
+
+	list_disks $A
+	make_dirs b.img /loader
+	put_list b.img $A $B
+	helper 1 check-status --disk a.img --disk b.img --primary a.img
+	err_has "PARTUUID=$B"
 }
 
 test_only_mirrors_are_mirrors()
@@ -427,7 +495,18 @@ test_a_stale_mirror_makes_a_failure()
 	list_disks $A $B
 	helper 1 check-status "${DISKS[@]}"
 	out_has '^  state +differs'
-	err_has '^fatespsync: the mirrors are not all in sync'
+	err_has "^fatespsync: the mirrors are not all in sync: .* run: fatespsync ${DISKS[*]}\$"
+	helper 1 check-status -q "${DISKS[@]}" --primary PARTUUID=$A --json=short
+	err_has " run: fatespsync ${DISKS[*]} --primary=PARTUUID=$A --json=short\$"
+}
+
+test_without_options_none_are_named()
+{
+	place_helpers
+	helper 3 check-status
+	err_has '^fatespsync: the mirrors are not all in sync: .* run: fatespsync$'
+	! grep -q 'check-status --' "$SOURCE/integration/systemd/fatespsync-status.service.in" ||
+		fail 'the unit has options of its own'
 }
 
 test_a_missing_mirror_makes_a_failure()
@@ -463,8 +542,8 @@ test_a_list_that_has_lost_its_mirrors_makes_a_failure()
 	for uuid in '' "$A" '# nothing'; do
 		put_list a.img "$uuid"
 		helper 1 check-status "${DISKS[@]}"
-		err_has "^fatespsync: b\.img:1: .* run: fatespsync add PARTUUID=$B\." \
-			"^fatespsync: c\.img:1: .* run: fatespsync add PARTUUID=$C\."
+		err_has "^fatespsync: b\.img:1: .* run: fatespsync ${DISKS[*]} add PARTUUID=$B\." \
+			"^fatespsync: c\.img:1: .* run: fatespsync ${DISKS[*]} add PARTUUID=$C\."
 	done
 	# What is told to be done makes it good again.
 	run 0 add PARTUUID=$B PARTUUID=$C
@@ -492,7 +571,7 @@ test_a_list_that_has_lost_its_mirrors_makes_a_failure_beside_xbootldr()
 	make_fat a.img AAAA0009 BOOT $((OFFSET + SIZE)) $((2 * MIB))
 	helper 1 check-status "${DISKS[@]}"
 	out_has '^primary a\.img:2 \(XBOOTLDR of a\.img:1\)$' "^  partuuid +$D$"
-	err_has "^fatespsync: b\.img:1: .* run: fatespsync add PARTUUID=$B\."
+	err_has "^fatespsync: b\.img:1: .* run: fatespsync ${DISKS[*]} add PARTUUID=$B\."
 }
 
 test_mirrors_that_were_taken_off_the_list_are_not_missed()

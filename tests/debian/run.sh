@@ -81,12 +81,12 @@ make_kernel_package()
 	make_package "$name" "$1"
 }
 
-# What loaders are installed from; dpkg tells that it has changed.
+# make_loader_package NAME FOLDER: which loaders are installed from; dpkg tells that it has changed.
 make_loader_package()
 {
-	mkdir -p "$SCRATCH/test-loader/usr/lib/systemd/boot/efi"
-	echo new >"$SCRATCH/test-loader/usr/lib/systemd/boot/efi/test.efi"
-	make_package test-loader 1
+	mkdir -p "$SCRATCH/$1$2"
+	echo new >"$SCRATCH/$1$2/test.efi"
+	make_package "$1" 1
 }
 
 # ---- the system ----
@@ -220,7 +220,8 @@ build_packages
 judge_by_lintian
 make_kernel_package 7.0.1-test
 make_kernel_package 7.0.2-test
-make_loader_package
+make_loader_package test-loader /usr/lib/systemd/boot/efi
+make_loader_package test-grub /usr/lib/grub/x86_64-efi-signed
 
 echo "system (${SECONDS}s)"
 make_system
