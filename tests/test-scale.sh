@@ -26,6 +26,7 @@ make_wide_tree()
 	done
 	path=$(printf '%0245d' 1)
 	echo long >"$1/EFI/Linux/$path.conf"
+	echo image >"$1/EFI/Linux/one.efi" # something to boot
 	: >"$1/EFI/systemd/empty.efi"
 	for i in 512 1024 2048 4096; do
 		write_bytes "$1/EFI/systemd/cluster-$i.efi" "$i" "$i"
