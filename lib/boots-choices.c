@@ -152,8 +152,9 @@ static int take_unread(struct count *count, const struct fes_type1 *entry)
 
 static int take_entry(struct count *count, const struct fes_type1 *entry)
 {
+	struct fes_type1_place place = {.volume = count->judged->volume};
 	const struct fes_bls_line *line;
-	int r = fes_type1_find_missing(count->judged->volume, NULL, entry, &line);
+	int r = fes_type1_find_missing(&place, entry, &line);
 
 	if (r < 0)
 		return r;

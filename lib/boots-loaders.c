@@ -81,11 +81,16 @@ static int compare_known(const struct fes_loader_file *file, const struct fes_lo
 		return fes_notes_add(notes,
 			"there is no %s, which on the primary is %s: a machine that starts from there would start nothing from this disk",
 			file->path, what);
+	if (twin->kind == FES_LOADER_NONE)
+		return fes_notes_add(notes,
+			"%s is empty, on the primary it is %s: a machine that starts from there would start nothing from this disk",
+			file->path, what);
 	return fes_notes_add(notes,
 		"%s would start something else: it is neither systemd-boot nor shim, on the primary it is %s",
 		file->path, what);
 }
 
+/* 1 and the bytes, 0 if it is not as it was any more, or an error. */
 static int load(struct fes_volume *volume, const struct fes_loader_file *file, void **ret)
 {
 	struct fat_entry entry;
@@ -93,9 +98,9 @@ static int load(struct fes_volume *volume, const struct fes_loader_file *file, v
 	int r = fes_file_find(volume, file->path, &entry);
 
 	if (r <= 0 || entry.size != file->size)
-		return r < 0 ? r : -ESTALE;
+		return r < 0 ? r : 0;
 	n = fes_file_load(volume, entry.first_cluster, entry.size, file->path, ret);
-	return n < 0 ? (int)n : 0;
+	return n < 0 ? (int)n : 1;
 }
 
 /* 1, 0 or an error. What is too large to be looked into is the same if it is as long. */
@@ -108,9 +113,9 @@ static int same_bytes(const struct comparer *c, const struct fes_loader_file *ou
 	if (ours->size != theirs->size || ours->size > FES_LOADER_MAX)
 		return ours->size == theirs->size;
 	r = load(c->primary, ours, &a);
-	if (r == 0)
+	if (r > 0)
 		r = load(c->mirror, theirs, &b);
-	if (r == 0)
+	if (r > 0)
 		r = memcmp(a, b, ours->size) == 0;
 	free(a);
 	free(b);

@@ -46,7 +46,7 @@ static int take_vendor(void *userdata, const char *dir, const struct fat_entry *
 	char *path;
 	int r;
 
-	if (!fes_file_is_dir(entry))
+	if (!fes_file_is_dir(entry) || fat_name_equal(entry->name, "BOOT"))
 		return 0;
 	if (asprintf(&path, "%s/%s", dir, entry->name) < 0)
 		return -ENOMEM;

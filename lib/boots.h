@@ -50,7 +50,7 @@ int fes_boots_add_choices(const struct fes_boots_volume *judged, struct fes_choi
 
 /*
  * Whether a shim in /EFI/BOOT of @esp has something to start: grub*.efi beside it, or fb*.efi and a
- * vendor's BOOT*.CSV in a directory of /EFI (shim, README.fallback). 1, 0, or an error of
+ * vendor's BOOT*.CSV in another directory of /EFI (shim, README.fallback). 1, 0, or an error of
  * fes_boots_judge().
  */
 int fes_boots_shim_starts(struct fes_volume *esp);
@@ -64,7 +64,7 @@ int fes_boots_find_loader(struct fes_volume *esp, const char **ret_lacking);
 /*
  * Note in @notes what a machine would start from @mirror in place of what it starts from @primary,
  * whose @loaders are these. Not of @told (may be NULL), a path that somebody has told about; nor of a
- * mirror without any, which lacks more. Errors of fes_boots_judge(); -ESTALE if one changes meanwhile.
+ * mirror without any, which lacks more. Errors of fes_boots_judge().
  */
 int fes_loaders_compare(struct fes_volume *primary, const struct fes_loaders *loaders,
 	struct fes_volume *mirror, const char *told, struct fes_notes *notes);

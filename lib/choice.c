@@ -57,17 +57,32 @@ bool fes_tree_has_choice(const struct fes_tree *tree)
 	return false;
 }
 
+bool fes_tree_offers_choice(const struct fes_tree *tree)
+{
+	for (size_t i = 0; i < tree->n_nodes; i++)
+		if (fes_node_is_choice(tree->nodes[i]))
+			return true;
+	return false;
+}
+
 /* ---- which of them could be booted ---- */
 
-static int judge_entry(struct fes_tree *tree, const struct fes_type1 *entry)
+/*
+ * Entries name few files that are neither managed nor beside what is, so that they are in no tree. Where
+ * somebody has made up very many, each costs a search through its directory.
+ */
+enum { LOOKUPS_MAX = 1000 };
+
+static int judge_entry(struct fes_tree *tree, const struct fes_type1 *entry, unsigned *left)
 {
+	struct fes_type1_place place = {.volume = tree->volume, .tree = tree, .left = left};
 	struct fes_node *node = fes_tree_find(tree, entry->path);
 	const struct fes_bls_line *line;
 	int r;
 
 	if (!node)
 		return 0;
-	r = fes_type1_find_missing(tree->volume, tree, entry, &line);
+	r = fes_type1_find_missing(&place, entry, &line);
 	node->complete = r == 0;
 	return r < 0 ? r : 0;
 }
@@ -75,14 +90,54 @@ static int judge_entry(struct fes_tree *tree, const struct fes_type1 *entry)
 int fes_tree_judge_choices(struct fes_tree *tree)
 {
 	const struct fes_type1s *entries = &tree->needs->entries;
+	unsigned left = LOOKUPS_MAX;
 	int r = 0;
 
 	for (size_t i = 0; i < tree->n_nodes; i++)
 		tree->nodes[i]->complete = fes_node_stands_as_choice(tree->nodes[i]) &&
 			tree->nodes[i]->size > 0;
 	for (size_t i = 0; r == 0 && i < entries->n; i++)
-		r = judge_entry(tree, &entries->list[i]);
+		r = judge_entry(tree, &entries->list[i], &left);
 	return r;
+}
+
+/* ---- which of a mirror's could still be booted after a sync ---- */
+
+static bool goes(const struct fes_comparison *c, const char *path)
+{
+	const struct fes_node *m = path ? fes_tree_find(c->mirror, path) : NULL;
+	const struct fes_node *p = m ? c->back[m->id] : NULL;
+
+	return m && m->role == FES_MANAGED && !(p && p->size > 0);
+}
+
+static bool any_goes(const struct fes_comparison *c, const struct fes_bls *bls)
+{
+	for (size_t i = 0; i < bls->n_lines; i++) {
+		const struct fes_bls_line *line = &bls->lines[i];
+
+		if (goes(c, line->whole))
+			return true;
+		for (size_t j = 0; j < line->n_parts; j++)
+			if (goes(c, line->parts[j]))
+				return true;
+	}
+	return false;
+}
+
+bool fes_choice_stays(const struct fes_comparison *c)
+{
+	const struct fes_type1s *entries = &c->mirror->needs->entries;
+
+	for (size_t i = 0; i < entries->n; i++) {
+		const struct fes_node *m = fes_tree_find(c->mirror, entries->list[i].path);
+		const struct fes_node *p = m ? c->back[m->id] : NULL;
+
+		if (p && m->complete && fes_node_is_entry(m) && c->same[p->id] &&
+			!any_goes(c, &entries->list[i].bls))
+			return true;
+	}
+	return false;
 }
 
 /* ---- one identity, one name ---- */

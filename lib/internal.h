@@ -449,8 +449,15 @@ bool fes_node_is_companion(const struct fes_node *node);
  */
 int fes_tree_judge_choices(struct fes_tree *tree);
 
-/* Whether any choice could be booted. */
+/* Whether there is any choice; whether any could be booted. */
+bool fes_tree_offers_choice(const struct fes_tree *tree);
 bool fes_tree_has_choice(const struct fes_tree *tree);
+
+/*
+ * Whether an entry of the mirror that could be booted stays as it is in a sync, with all that it names:
+ * although on the primary it may lack a file that is not managed.
+ */
+bool fes_choice_stays(const struct fes_comparison *comparison);
 
 /* Of choices with one identity have one managed only: see fes_tree_read(). 0 or -ENOMEM. */
 int fes_tree_drop_doubles(struct fes_tree *tree);

@@ -103,7 +103,10 @@ static int take_vendor(struct search *search, const struct vendor *vendor, char 
 	return r;
 }
 
-/* A directory in /EFI with a shim, and the CSV file that tells shim's fallback what to start. */
+/*
+ * A directory in /EFI with a shim, and the CSV file that tells shim's fallback what to start, which does
+ * not look into /EFI/BOOT.
+ */
 static int look_at_vendor(void *userdata, const char *dir, const struct fat_entry *entry)
 {
 	struct search *search = userdata;
@@ -111,7 +114,7 @@ static int look_at_vendor(void *userdata, const char *dir, const struct fat_entr
 	char *path;
 	int r;
 
-	if (!fes_file_is_dir(entry))
+	if (!fes_file_is_dir(entry) || fat_name_equal(entry->name, "BOOT"))
 		return 0;
 	path = join(dir, entry->name);
 	if (!path)

@@ -17,13 +17,17 @@ enum {
 	TEXT_MAX = 200,   /* bytes of a value; a line of an entry can be as long as the entry */
 };
 
+#define EMPTY "is empty, so this entry cannot be booted, here or from a mirror"
+
 struct warner {
 	const struct fes_needs *needs;
 	const struct fes_managed *managed;
 	const struct fes_tree *tree;
+	struct fes_type1_place place;
 	bool judged; /* what makes an entry incomplete is told elsewhere */
 	const struct fes_type1 *entry;
 	const struct fes_bls_line *line;
+	bool any_empty; /* of the entry: an initrd without a byte */
 	unsigned n_found; /* what there was to tell */
 	unsigned n_lacks;
 };
@@ -94,7 +98,7 @@ static const char *describe_lack(const struct warner *w)
 		return "is missing, so this entry cannot be booted, here or from a mirror";
 	if (entry.attributes & FAT_ATTR_DIRECTORY)
 		return "is a directory; it is not mirrored for that";
-	return "is empty, so this entry cannot be booted, here or from a mirror";
+	return EMPTY;
 }
 
 static int warn_of_line(struct warner *w)
@@ -105,9 +109,10 @@ static int warn_of_line(struct warner *w)
 		warn_of_lack(w, "is no path of a file on this volume; nothing is mirrored for it");
 		return 0;
 	}
-	r = fes_type1_find_files(w->tree->volume, w->tree, w->line);
+	r = fes_type1_find_files(&w->place, w->line);
 	if (r < 0)
 		return r;
+	w->any_empty |= r == FES_TYPE1_EMPTY;
 	if (r == FES_TYPE1_THERE || (r == FES_TYPE1_EMPTY && !fes_bls_is_program(w->line))) {
 		if (!is_any_copied(w))
 			warn(w, "is excluded, or belongs to another system: not mirrored, so a mirror may not boot this entry");
@@ -115,6 +120,20 @@ static int warn_of_line(struct warner *w)
 	}
 	warn_of_lack(w, describe_lack(w));
 	return 0;
+}
+
+/* One initrd without a byte is skipped by boot loaders; without any other there is none. */
+static int warn_of_initrds(struct warner *w)
+{
+	int r = fes_type1_find_missing(&w->place, w->entry, &w->line);
+
+	if (r > 0 && w->line && strcmp(w->line->key, "initrd") == 0)
+		r = fes_type1_find_files(&w->place, w->line);
+	else
+		r = r < 0 ? r : 0;
+	if (r == FES_TYPE1_EMPTY)
+		warn_of_lack(w, EMPTY);
+	return r < 0 ? r : 0;
 }
 
 static int warn_of_entry(struct warner *w)
@@ -130,7 +149,7 @@ static int warn_of_entry(struct warner *w)
 		w->line = &w->entry->bls.lines[i];
 		r = warn_of_line(w);
 	}
-	return r;
+	return r == 0 && w->any_empty && !is_enough(w) ? warn_of_initrds(w) : r;
 }
 
 /* The name with the identity of @node that is mirrored in its place; NULL: none. */
@@ -182,7 +201,10 @@ static void warn_of_rest(const struct warner *w)
 int fes_needs_warn(const struct fes_needs *needs, const struct fes_managed *managed,
 	const struct fes_tree *tree, bool judged)
 {
-	struct warner w = {.needs = needs, .managed = managed, .tree = tree, .judged = judged};
+	struct warner w = {
+		.needs = needs, .managed = managed, .tree = tree, .judged = judged,
+		.place = {.volume = tree->volume, .tree = tree},
+	};
 	int r = 0;
 
 	warn_of_doubles(&w);
@@ -192,6 +214,7 @@ int fes_needs_warn(const struct fes_needs *needs, const struct fes_managed *mana
 			tree->volume->name);
 	for (size_t i = 0; r == 0 && !is_enough(&w) && i < needs->entries.n; i++) {
 		w.entry = &needs->entries.list[i];
+		w.any_empty = false;
 		r = warn_of_entry(&w);
 	}
 	if (r == 0)

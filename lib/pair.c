@@ -121,23 +121,51 @@ static const char *name_other_place(const struct pair *pair)
 }
 
 /*
- * A primary with nothing to boot may be one of which a volume was formatted by mistake, or that lost its
- * kernel when it was full, or to a power cut: then the mirror may be all that still boots. Where its disk
- * has an XBOOTLDR, what can be booted may be on one of the primary's that is gone, or is no FAT volume.
+ * What other boot loaders start (with --manage) is not looked into, so a primary without any entry may be
+ * in order. But not one whose entries are broken; nor if the mirror got its own by a sync; nor where they
+ * may have been on an XBOOTLDR, which is gone, or is no FAT volume.
  */
-static int require_choice(struct pair *pair)
+static bool should_have_choice(const struct pair *pair)
+{
+	const struct fes_run *run = pair->esp.run;
+
+	return name_other_place(pair) || pair->esp.origin.known || fes_tree_offers_choice(run->tree);
+}
+
+static bool loses_choice(const struct pair *pair)
+{
+	const struct fes_run *run = pair->esp.run;
+
+	return has_choice(pair->esp.tree, pair->xbootldr.tree) &&
+		!has_choice(run->tree, run->xbootldr ? run->xbootldr->tree : NULL) &&
+		!fes_choice_stays(pair->esp.comparison) &&
+		!(pair->xbootldr.mirror && fes_choice_stays(pair->xbootldr.comparison));
+}
+
+static void report_loss(struct pair *pair)
 {
 	const struct fes_run *run = pair->esp.run;
 	struct fes_volume *mirror = pair->esp.mirror->volume;
 	const char *other = name_other_place(pair);
+	bool known = pair->esp.origin.known; /* else it is no copy of the primary, which may have more */
 
-	if (run->flags & FES_SYNC_FORCE || !anything_changed(pair) ||
-		has_choice(run->tree, run->xbootldr ? run->xbootldr->tree : NULL) ||
-		!has_choice(pair->esp.tree, pair->xbootldr.tree))
-		return 0;
 	fes_volume_report(mirror,
-		"there are complete boot entries on its disk, but none on the primary's (%s%s%s): going on would leave nothing to boot here; mend the primary, or, if this is the one to keep, sync the other way round (--primary=%s); --force goes on",
-		run->primary->name, other ? ", " : "", other ? other : "", mirror->name);
+		"there are complete boot entries on its disk, but none on the primary's (%s%s%s): going on would leave none here; mend the primary%s%s%s; --force goes on",
+		run->primary->name, other ? ", " : "", other ? other : "",
+		known ? ", or, if this is the one to keep, sync the other way round (--primary=" : "",
+		known ? mirror->name : "", known ? ")" : "");
+}
+
+/*
+ * A primary with nothing to boot may be one of which a volume was formatted by mistake, or that lost its
+ * kernel when it was full, or to a power cut: then the mirror may be all that still boots.
+ */
+static int require_choice(struct pair *pair)
+{
+	if (pair->esp.run->flags & FES_SYNC_FORCE || !anything_changed(pair) ||
+		!should_have_choice(pair) || !loses_choice(pair))
+		return 0;
+	report_loss(pair);
 	pair->esp.error = -ENODATA;
 	return -ENODATA;
 }

@@ -159,27 +159,30 @@ static int found(bool directory, uint32_t size)
 	return size > 0 ? FES_TYPE1_THERE : FES_TYPE1_EMPTY;
 }
 
-static int find_file(struct fes_volume *volume, const struct fes_tree *tree, const char *path)
+static int find_file(const struct fes_type1_place *place, const char *path)
 {
-	const struct fes_node *node = tree ? fes_tree_find(tree, path) : NULL;
+	const struct fes_node *node = place->tree ? fes_tree_find(place->tree, path) : NULL;
 	struct fat_entry entry;
 	int r;
 
 	if (node)
 		return found(node->directory, node->size);
-	r = fes_file_find(volume, path, &entry);
+	if (place->left && *place->left == 0)
+		return FES_TYPE1_THERE;
+	if (place->left)
+		(*place->left)--;
+	r = fes_file_find(place->volume, path, &entry);
 	return r <= 0 ? r : found(fes_file_is_dir(&entry), entry.size);
 }
 
-int fes_type1_find_files(struct fes_volume *volume, const struct fes_tree *tree,
-	const struct fes_bls_line *line)
+int fes_type1_find_files(const struct fes_type1_place *place, const struct fes_bls_line *line)
 {
-	int r = line->whole ? find_file(volume, tree, line->whole) : FES_TYPE1_MISSING, all = r;
+	int r = line->whole ? find_file(place, line->whole) : FES_TYPE1_MISSING, all = r;
 
 	if (r != FES_TYPE1_MISSING)
 		return r;
 	for (size_t i = 0; i < line->n_parts; i++) {
-		r = find_file(volume, tree, line->parts[i]);
+		r = find_file(place, line->parts[i]);
 		if (r <= FES_TYPE1_MISSING)
 			return r;
 		all = r > all ? r : all;
@@ -192,8 +195,8 @@ static bool is_initrd(const struct fes_bls_line *line)
 	return strcmp(line->key, "initrd") == 0;
 }
 
-int fes_type1_find_missing(struct fes_volume *volume, const struct fes_tree *tree,
-	const struct fes_type1 *entry, const struct fes_bls_line **ret)
+int fes_type1_find_missing(const struct fes_type1_place *place, const struct fes_type1 *entry,
+	const struct fes_bls_line **ret)
 {
 	const struct fes_bls_line *empty = NULL; /* the first initrd, if all are so far */
 	bool bootable = entry->unread || entry->bls.has_url, any_initrd = false;
@@ -201,7 +204,7 @@ int fes_type1_find_missing(struct fes_volume *volume, const struct fes_tree *tre
 	for (size_t i = 0; i < entry->bls.n_lines; i++) {
 		const struct fes_bls_line *line = &entry->bls.lines[i];
 		bool program = fes_bls_is_program(line);
-		int r = fes_type1_find_files(volume, tree, line);
+		int r = fes_type1_find_files(place, line);
 
 		if (r < 0)
 			return r;

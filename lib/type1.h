@@ -44,12 +44,18 @@ enum fes_type1_found {
 	FES_TYPE1_THERE,
 };
 
+/* Where the files of entries are looked for. */
+struct fes_type1_place {
+	struct fes_volume *volume;
+	const struct fes_tree *tree; /* what has been read of it; NULL: nothing */
+	unsigned *left; /* paths that may be looked up beside that; after these all count as there. NULL: any */
+};
+
 /*
  * Whether all files that @line names are there, by one reading or the other: an enum fes_type1_found or
- * a negative errno. What @tree (NULL: none) has of @volume is not looked up again.
+ * a negative errno.
  */
-int fes_type1_find_files(struct fes_volume *volume, const struct fes_tree *tree,
-	const struct fes_bls_line *line);
+int fes_type1_find_files(const struct fes_type1_place *place, const struct fes_bls_line *line);
 
 /*
  * The first line of @entry of which something is missing, 1 and *@ret; 0 when there is none, or a
@@ -58,5 +64,5 @@ int fes_type1_find_files(struct fes_volume *volume, const struct fes_tree *tree,
  * src/boot/boot.c, initrd_prepare()). An entry that names no program at all cannot be booted either: 1
  * and NULL; but one with a URL can. One that is not read counts as complete.
  */
-int fes_type1_find_missing(struct fes_volume *volume, const struct fes_tree *tree,
-	const struct fes_type1 *entry, const struct fes_bls_line **ret);
+int fes_type1_find_missing(const struct fes_type1_place *place, const struct fes_type1 *entry,
+	const struct fes_bls_line **ret);

@@ -281,6 +281,8 @@ test_a_primary_that_does_not_boot_takes_nothing_from_a_mirror_that_does()
 	refuses_to_go_on
 	cp whole.img a.img
 	empty a.img /token/6.1/initrd
+	refused 4
+	err_has "line 3: initrd /token/6\.1/initrd: is empty, so this entry cannot be booted"
 	refuses_to_go_on
 	cp whole.img a.img
 	take a.img /loader/entries/token-6.1.conf
@@ -290,6 +292,55 @@ test_a_primary_that_does_not_boot_takes_nothing_from_a_mirror_that_does()
 
 	run 0 --force
 	! mdir -b -i b.img@@$OFFSET ::/token >/dev/null 2>&1 || complain "the kernel is still there"
+}
+
+# What other boot loaders start is not looked into: that may be all that the primary has.
+test_a_primary_that_boots_in_another_way_takes_a_disk_over()
+{
+	make_disks
+	boot_from $A
+	put_list a.img $A $B
+	take a.img /loader/entries/one.conf
+	take a.img /EFI/Linux/one.efi
+	make_dirs a.img /EFI/debian
+	put_text a.img /EFI/debian/grubx64.efi GRUB
+	make_dirs b.img /EFI /EFI/Linux
+	put_text b.img /EFI/Linux/old.efi old
+	run 0 --manage=/EFI/debian
+	no_err
+
+	# From then on it is known where its entries come from.
+	put_text a.img /EFI/Linux/new.efi new
+	run 0 --manage=/EFI/debian
+	take a.img /EFI/Linux/new.efi
+	refused 4 --manage=/EFI/debian
+	err_has "complete boot entries on its disk.*--primary=b\.img:1"
+}
+
+test_a_broken_primary_does_not_take_a_disk_over_that_boots()
+{
+	make_booting
+	make_dirs b.img /EFI /EFI/Linux
+	put_text b.img /EFI/Linux/old.efi old
+	take a.img /token/6.1/linux
+	refused 4
+	err_has "complete boot entries on its disk, but none on the primary.s \(a\.img:1\)"
+	err_lacks "--primary="
+}
+
+test_what_a_mirror_keeps_and_boots_from_is_no_reason_to_refuse()
+{
+	make_booting
+	take a.img /loader/entries/token-6.1.conf
+	put_text a.img /loader/entries/own.conf "linux /own/linux"
+	run 0 --exclude=/own
+	make_dirs b.img /own
+	put_text b.img /own/linux kernel
+	put_text a.img /loader/loader.conf "timeout 8"
+	run 0 --exclude=/own
+	[[ $(get_text b.img /own/linux) == kernel ]] || complain "the kernel is gone"
+	put_text a.img /loader/entries/own.conf "linux /token/6.1/gone"
+	refused 4 --exclude=/own
 }
 
 test_a_primary_with_another_kernel_takes_a_broken_one_along()

@@ -203,6 +203,8 @@ static const struct {
 		{.path = "/EFI/vendor/bootx64.csv", .text = "any"}}, ""},
 	{{{.path = "/EFI/BOOT/fbx64.efi", .text = "any"},
 		{.path = "/EFI/debian/BOOTX64.CSV", .size = 0}}, NO_STAGE},
+	{{{.path = "/EFI/BOOT/fbx64.efi", .text = "any"},
+		{.path = "/EFI/BOOT/BOOTX64.CSV", .text = "any"}}, NO_STAGE},
 	{{{.path = "/EFI/BOOT/BOOTAA64.EFI", .text = SYSTEMD_BOOT}}, ""},
 };
 
@@ -614,6 +616,8 @@ static const struct {
 	{SHIM, "GRUB",
 		"/EFI/BOOT/BOOTX64.EFI would start something else: it is neither systemd-boot nor shim, on the primary it is shim"},
 	{SYSTEMD_BOOT, NULL, NULL},
+	{SYSTEMD_BOOT, "",
+		"/EFI/BOOT/BOOTX64.EFI is empty, on the primary it is systemd-boot: a machine that starts from there would start nothing from this disk"},
 };
 
 /* "": without a byte. */

@@ -310,13 +310,14 @@ test_a_warning_says_what_to_do()
 	warned 'ended early \(status 143\).* Run: fatespsync$'
 }
 
-# Without them, another primary or no disk at all may be looked at, and all seem well.
+# Without them, another primary or no disk at all may be looked at, and all seem well. With others,
+# nothing might be done, or told.
 test_a_warning_names_the_options_of_the_settings()
 {
-	local run='fatespsync --primary=PARTUUID=1 --disk /dev/\*'
+	local run='fatespsync --primary=PARTUUID=1 --disk=/dev/\*'
 
 	make_system
-	set_settings 'FATESPSYNC_OPTIONS="--primary=PARTUUID=1  --disk /dev/*"'
+	set_settings 'FATESPSYNC_OPTIONS="--primary=PARTUUID=1  --disk /dev/* -qn --json pretty --progress=no"'
 	echo 3 >status
 	postinst
 	warned "nothing was synced.* run: $run\$"

@@ -402,6 +402,8 @@ START_TEST(test_the_only_vendor_is_managed_though_its_shim_is_another_one)
 {
 	static const struct fixture_file files[] = {
 		{.path = "/EFI/BOOT/BOOTX64.EFI", .text = SHIM},
+		{.path = "/EFI/BOOT/shimx64.efi", .text = SHIM "shortest"},
+		{.path = "/EFI/BOOT/BOOTX64.CSV", .text = "c"},
 		{.path = "/EFI/debian/shimx64.efi", .text = SHIM "longer"},
 		{.path = "/EFI/debian/BOOTX64.CSV", .text = "c"},
 		{.path = "/EFI/fedora/shimx64.efi", .text = SHIM "without a CSV"},

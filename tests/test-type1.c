@@ -136,7 +136,7 @@ START_TEST(test_an_entry_of_more_than_a_mib_is_not_read)
 	ck_assert(!entries.list[0].unread);
 	ck_assert(entries.list[1].unread);
 	ck_assert_uint_eq(entries.list[1].bls.n_lines, 0);
-	ck_assert_int_eq(fes_type1_find_missing(esp->side.volume, NULL, &entries.list[1], &line), 0);
+	ck_assert_int_eq(fes_type1_find_missing(&(struct fes_type1_place){.volume = esp->side.volume}, &entries.list[1], &line), 0);
 	ck_assert_uint_eq(entries.list[2].bls.n_lines, 1);
 	fes_type1s_done(&entries);
 	esp_free(esp);
@@ -203,7 +203,7 @@ static void expect_missing(struct esp *esp, const char *text, const char *value)
 	int r;
 
 	ck_assert_int_eq(fes_bls_parse(text, strlen(text), &entry.bls), 0);
-	r = fes_type1_find_missing(esp->side.volume, NULL, &entry, &line);
+	r = fes_type1_find_missing(&(struct fes_type1_place){.volume = esp->side.volume}, &entry, &line);
 	ck_assert_msg(r == (value != NULL), "'%s': %d", text, r);
 	ck_assert_msg(!r || (line != NULL) == (*value != '\0'), "'%s'", text);
 	if (line)
@@ -331,7 +331,7 @@ static int look(struct esp *esp)
 		return r;
 	}
 	for (size_t i = 0; r >= 0 && i < entries.n; i++)
-		r = fes_type1_find_missing(esp->side.volume, NULL, &entries.list[i], &line);
+		r = fes_type1_find_missing(&(struct fes_type1_place){.volume = esp->side.volume}, &entries.list[i], &line);
 	wrap_fault.calls = 0;
 	ck_assert_uint_eq(entries.n, 3);
 	fes_type1s_done(&entries);

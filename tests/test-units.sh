@@ -497,7 +497,7 @@ test_a_stale_mirror_makes_a_failure()
 	out_has '^  state +differs'
 	err_has "^fatespsync: the mirrors are not all in sync: .* run: fatespsync ${DISKS[*]}\$"
 	helper 1 check-status -q "${DISKS[@]}" --primary PARTUUID=$A --json=short
-	err_has " run: fatespsync ${DISKS[*]} --primary=PARTUUID=$A --json=short\$"
+	err_has " run: fatespsync ${DISKS[*]} --primary=PARTUUID=$A\$"
 }
 
 test_without_options_none_are_named()
