@@ -275,6 +275,93 @@ START_TEST(test_force_goes_on_and_notes_what_went)
 }
 END_TEST
 
+/* ---- a primary that could not be booted from ---- */
+
+static const struct fixture_file no_entry[] = {
+	{.path = "/loader/loader.conf", .text = "timeout 3"},
+};
+static const struct fixture_file broken_entry[] = {
+	{.path = "/loader/entries/a.conf", .text = "linux /k/linux"},
+};
+static const struct fixture_file whole_entry[] = {
+	{.path = "/loader/entries/a.conf", .text = "linux /k/linux"},
+	{.path = "/k/linux", .size = 3000, .seed = 1},
+};
+
+static struct syncing *new_broken(const struct fixture_file *primary, size_t n)
+{
+	return syncing_new(fixture_new(FAT16, primary, n),
+		fixture_new(FAT12, whole_entry, COUNT(whole_entry)));
+}
+
+static void expect_no_loss(struct syncing *t)
+{
+	ck_assert_int_eq(syncing_run(t), FES_MIRROR_REFUSED);
+	ck_assert_msg(strstr(t->message, "there are complete boot entries on its disk") != NULL, "%s",
+		t->message);
+	ck_assert_uint_eq(t->stats.writes, 0);
+	fixture_expect_file(t->mirror.f, "/k/linux", 3000, 1);
+}
+
+START_TEST(test_a_primary_that_is_broken_takes_no_entry_from_a_mirror)
+{
+	struct syncing *t = new_broken(broken_entry, COUNT(broken_entry));
+
+	expect_no_loss(t);
+	ck_assert_msg(!strstr(t->message, "the other way round"), "%s", t->message);
+	t->flags = FES_SYNC_FORCE;
+	ck_assert_int_eq(syncing_run(t), FES_MIRROR_SYNCED);
+	ck_assert(!fixture_has(t->mirror.f, "/k/linux"));
+	syncing_free(t);
+}
+END_TEST
+
+/* What another boot loader starts is not looked into. */
+START_TEST(test_a_primary_without_entries_takes_over_a_disk_that_was_never_synced)
+{
+	struct syncing *t = new_broken(no_entry, COUNT(no_entry));
+
+	ck_assert_int_eq(syncing_run(t), FES_MIRROR_SYNCED);
+	ck_assert(!fixture_has(t->mirror.f, "/loader/entries/a.conf"));
+	syncing_free(t);
+}
+END_TEST
+
+START_TEST(test_a_primary_that_lost_its_entries_takes_none_from_its_mirror)
+{
+	struct syncing *t = new_broken(whole_entry, COUNT(whole_entry));
+	struct fixture *emptied = fixture_new(FAT16, no_entry, COUNT(no_entry));
+
+	ck_assert_int_eq(syncing_run(t), FES_MIRROR_IN_SYNC);
+	fixture_free(t->primary.f);
+	t->primary.f = emptied;
+	syncing_read_primary(t);
+	expect_no_loss(t);
+	ck_assert_msg(strstr(t->message, "the other way round (--primary=mirror)") != NULL, "%s",
+		t->message);
+	syncing_free(t);
+}
+END_TEST
+
+/* The kernel is excluded, and only the mirror has it. */
+START_TEST(test_what_a_mirror_keeps_and_boots_from_is_not_lost)
+{
+	static const struct fixture_file files[] = {
+		{.path = "/loader/entries/a.conf", .text = "linux /k/linux"},
+		{.path = "/loader/loader.conf", .text = "timeout 3"},
+	};
+	struct syncing *t = new_broken(files, COUNT(files));
+
+	ck_assert_int_eq(fes_managed_exclude(&t->managed, "/k"), 0);
+	syncing_read_primary(t);
+	ck_assert_int_eq(syncing_run(t), FES_MIRROR_SYNCED);
+	fixture_expect_file(t->mirror.f, "/k/linux", 3000, 1);
+	syncing_free(t);
+}
+END_TEST
+
+/* ---- a sync that fails in part ---- */
+
 /* Sync from another primary. */
 static enum fes_mirror_state sync_from(struct syncing *t, struct fixture *primary)
 {
@@ -373,6 +460,10 @@ int main(void)
 	tcase_add_test(tc, test_each_note_is_kept_once);
 	tcase_add_test(tc, test_a_mirror_that_changed_by_itself_is_refused);
 	tcase_add_test(tc, test_force_goes_on_and_notes_what_went);
+	tcase_add_test(tc, test_a_primary_that_is_broken_takes_no_entry_from_a_mirror);
+	tcase_add_test(tc, test_a_primary_without_entries_takes_over_a_disk_that_was_never_synced);
+	tcase_add_test(tc, test_a_primary_that_lost_its_entries_takes_none_from_its_mirror);
+	tcase_add_test(tc, test_what_a_mirror_keeps_and_boots_from_is_not_lost);
 	tcase_add_test(tc, test_a_sync_that_failed_at_any_write_leaves_nothing_of_its_own);
 	tcase_add_test(tc, test_what_found_no_room_comes_when_the_old_contents_are_gone);
 	tcase_add_test(tc, test_what_finds_no_room_at_all_is_noted);
