@@ -49,11 +49,19 @@ poke()
 	dd of="$MIRROR" bs=1 seek="$1" conv=notrunc status=none
 }
 
-# find_seed: where the mirror's stands.
+# number OFFSET BYTES: of the mirror's boot sector.
+number()
+{
+	od -An -tu"$2" -j"$1" -N"$2" "$MIRROR"
+}
+
+# find_seed: where the mirror's stands. A search for its bytes would not do: one may be a newline.
 find_seed()
 {
-	LC_ALL=C grep -abobUP -m 1 "$(seed_of "$MIRROR" | xxd -p -c 32 | sed 's/../\\x&/g')" "$MIRROR" |
-		head -n 1 | cut -d: -f1
+	local cluster
+
+	cluster=$(mshowfat -i "$MIRROR" ::/loader/random-seed | sed 's/.*<\([0-9]*\).*/\1/')
+	echo $((($(number 14 2) + $(number 16 1) * $(number 36 4) + cluster - 2) * 512))
 }
 
 # put_copy SOURCE TARGET: from the primary, with another time.
@@ -64,7 +72,7 @@ put_copy()
 	rm -f "$SCRATCH/file"
 }
 
-need_tools mren mdel mmd mmove mlabel xxd
+need_tools mren mdel mmd mmove mlabel mshowfat
 make_scratch
 PRIMARY=$SCRATCH/primary.img
 MIRROR=$SCRATCH/mirror.img
@@ -73,6 +81,7 @@ make_image "$MIRROR" 32 512 1 0 A5A50001 MIRROR
 make_primary "$PRIMARY" 512
 make_mirror "$MIRROR" 512
 sync_and_judge "$PRIMARY" "$MIRROR"
+cmp -n 32 -i "$(find_seed):0" "$MIRROR" <(seed_of "$MIRROR")
 cp --sparse=always "$MIRROR" "$SCRATCH/good"
 
 missed=0
