@@ -1,15 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <config.h>
 
-#include <errno.h>
-#include <stdio.h>
-#include <stdlib.h>
-
 #include "lib/boots.h"
 #include "lib/file.h"
 
 /* What shim may start. */
 struct stages {
+	struct fes_volume *volume;
 	bool second, fallback, csv;
 };
 
@@ -35,33 +32,19 @@ static int take_csv(void *userdata, const char *dir, const struct fat_entry *ent
 	return 0;
 }
 
-struct vendors {
-	struct fes_volume *volume;
-	struct stages *stages;
-};
-
-static int take_vendor(void *userdata, const char *dir, const struct fat_entry *entry)
+static int take_vendor(void *userdata, const char *path)
 {
-	struct vendors *vendors = userdata;
-	char *path;
-	int r;
+	struct stages *stages = userdata;
 
-	if (!fes_file_is_dir(entry) || fat_name_equal(entry->name, "BOOT"))
-		return 0;
-	if (asprintf(&path, "%s/%s", dir, entry->name) < 0)
-		return -ENOMEM;
-	r = fes_file_each(vendors->volume, path, take_csv, vendors->stages);
-	free(path);
-	return r;
+	return fes_file_each(stages->volume, path, take_csv, stages);
 }
 
 int fes_boots_shim_starts(struct fes_volume *esp)
 {
-	struct stages stages = {0};
-	struct vendors vendors = {esp, &stages};
+	struct stages stages = {.volume = esp};
 	int r = fes_file_each(esp, "/EFI/BOOT", take_stage, &stages);
 
 	if (r == 0 && stages.fallback)
-		r = fes_file_each(esp, "/EFI", take_vendor, &vendors);
+		r = fes_vendors_each(esp, take_vendor, &stages);
 	return r < 0 ? r : stages.second || (stages.fallback && stages.csv);
 }

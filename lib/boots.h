@@ -57,8 +57,10 @@ int fes_boots_shim_starts(struct fes_volume *esp);
 
 /* ---- boots-loaders.c ---- */
 
-/* What is lacking to start something from /EFI/BOOT of @esp, in words; NULL: nothing. Errors of
- * fes_boots_judge(). */
+/*
+ * What is lacking to start something from /EFI/BOOT of @esp, in words; NULL: nothing. Errors of
+ * fes_boots_judge().
+ */
 int fes_boots_find_loader(struct fes_volume *esp, const char **ret_lacking);
 
 /*

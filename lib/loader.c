@@ -235,3 +235,32 @@ void fes_loaders_done(struct fes_loaders *loaders)
 	free(loaders->list);
 	*loaders = (struct fes_loaders){0};
 }
+
+/* ---- vendors ---- */
+
+struct vendors {
+	fes_vendor_fn fn;
+	void *userdata;
+};
+
+static int visit(void *userdata, const char *dir, const struct fat_entry *entry)
+{
+	const struct vendors *vendors = userdata;
+	char *path;
+	int r;
+
+	if (!fes_file_is_dir(entry) || fat_name_equal(entry->name, "BOOT"))
+		return 0;
+	if (asprintf(&path, "%s/%s", dir, entry->name) < 0)
+		return -ENOMEM;
+	r = vendors->fn(vendors->userdata, path);
+	free(path);
+	return r;
+}
+
+int fes_vendors_each(struct fes_volume *volume, fes_vendor_fn fn, void *userdata)
+{
+	struct vendors vendors = {fn, userdata};
+
+	return fes_file_each(volume, "/EFI", visit, &vendors);
+}

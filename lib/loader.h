@@ -53,6 +53,14 @@ struct fes_loaders {
 int fes_loaders_read(struct fes_volume *volume, struct fes_loaders *ret);
 void fes_loaders_done(struct fes_loaders *loaders);
 
+/*
+ * Call @fn with the path of each directory in /EFI but /EFI/BOOT, until it returns anything but 0: a
+ * vendor has its boot loader there. Returns what @fn did, 0, -ENOMEM, or an error of fat_dir_open(),
+ * reported.
+ */
+typedef int (*fes_vendor_fn)(void *userdata, const char *path);
+int fes_vendors_each(struct fes_volume *volume, fes_vendor_fn fn, void *userdata);
+
 /* Whether it is one that this program takes care of. */
 static inline bool fes_loader_is_known(enum fes_loader_kind kind)
 {

@@ -87,45 +87,29 @@ static int need_vendor(const struct fes_finder *finder, const char *path)
 	return r < 0 ? r : fes_paths_add(&finder->needs->dirs, path);
 }
 
-/* @path is taken over. */
-static int take_vendor(struct search *search, const struct vendor *vendor, char *path)
+static int take_vendor(struct search *search, const struct vendor *vendor, const char *path)
 {
-	int r = 0;
-
 	if (vendor->same) {
 		search->any = true;
-		r = need_vendor(search->finder, path);
-	} else if (search->n++ == 0) {
-		search->path = path;
-		return 0;
+		return need_vendor(search->finder, path);
 	}
-	free(path);
-	return r;
+	if (search->n++ > 0)
+		return 0;
+	search->path = strdup(path);
+	return search->path ? 0 : -ENOMEM;
 }
 
-/*
- * A directory in /EFI with a shim, and the CSV file that tells shim's fallback what to start, which does
- * not look into /EFI/BOOT.
- */
-static int look_at_vendor(void *userdata, const char *dir, const struct fat_entry *entry)
+/* A vendor has a shim, and the CSV file that tells shim's fallback what to start. */
+static int look_at_vendor(void *userdata, const char *path)
 {
 	struct search *search = userdata;
 	struct vendor vendor = {.needs = search->finder->needs};
-	char *path;
 	int r;
 
-	if (!fes_file_is_dir(entry) || fat_name_equal(entry->name, "BOOT"))
+	if (fes_path_is_off_limits(path))
 		return 0;
-	path = join(dir, entry->name);
-	if (!path)
-		return -ENOMEM;
-	r = fes_path_is_off_limits(path)
-		    ? 0
-		    : fes_file_each(search->finder->volume, path, look_at_vendor_file, &vendor);
-	if (r == 0 && vendor.shim && vendor.csv)
-		return take_vendor(search, &vendor, path);
-	free(path);
-	return r;
+	r = fes_file_each(search->finder->volume, path, look_at_vendor_file, &vendor);
+	return r == 0 && vendor.shim && vendor.csv ? take_vendor(search, &vendor, path) : r;
 }
 
 /*
@@ -135,7 +119,7 @@ static int look_at_vendor(void *userdata, const char *dir, const struct fat_entr
 static int find_vendor(const struct fes_finder *finder)
 {
 	struct search search = {.finder = finder};
-	int r = fes_file_each(finder->volume, "/EFI", look_at_vendor, &search);
+	int r = fes_vendors_each(finder->volume, look_at_vendor, &search);
 
 	if (r == 0 && !search.any && search.n == 1)
 		r = need_vendor(finder, search.path);
