@@ -441,3 +441,8 @@ bool fes_bls_is_program(const struct fes_bls_line *line)
 	return strcmp(line->key, "linux") == 0 || strcmp(line->key, "uki") == 0 ||
 		strcmp(line->key, "efi") == 0;
 }
+
+bool fes_bls_is_initrd(const struct fes_bls_line *line)
+{
+	return strcmp(line->key, "initrd") == 0;
+}

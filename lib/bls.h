@@ -69,5 +69,6 @@ bool fes_bls_is_bad(const char *name);
 bool fes_bls_is_entry_name(const char *name);
 bool fes_bls_is_image_name(const char *name);
 
-/* Whether it is @line that says what is started: a kernel, an UKI or an EFI program. */
+/* Whether it is @line that says what is started: a kernel, an UKI or an EFI program; or an initrd. */
 bool fes_bls_is_program(const struct fes_bls_line *line);
+bool fes_bls_is_initrd(const struct fes_bls_line *line);

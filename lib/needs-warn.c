@@ -17,7 +17,7 @@ enum {
 	TEXT_MAX = 200,   /* bytes of a value; a line of an entry can be as long as the entry */
 };
 
-#define EMPTY "is empty, so this entry cannot be booted, here or from a mirror"
+static const char without_a_byte[] = "is empty, so this entry cannot be booted, here or from a mirror";
 
 struct warner {
 	const struct fes_needs *needs;
@@ -98,7 +98,7 @@ static const char *describe_lack(const struct warner *w)
 		return "is missing, so this entry cannot be booted, here or from a mirror";
 	if (entry.attributes & FAT_ATTR_DIRECTORY)
 		return "is a directory; it is not mirrored for that";
-	return EMPTY;
+	return without_a_byte;
 }
 
 static int warn_of_line(struct warner *w)
@@ -127,12 +127,11 @@ static int warn_of_initrds(struct warner *w)
 {
 	int r = fes_type1_find_missing(&w->place, w->entry, &w->line);
 
-	if (r > 0 && w->line && strcmp(w->line->key, "initrd") == 0)
-		r = fes_type1_find_files(&w->place, w->line);
-	else
-		r = r < 0 ? r : 0;
+	if (r <= 0 || !w->line || !fes_bls_is_initrd(w->line))
+		return r < 0 ? r : 0;
+	r = fes_type1_find_files(&w->place, w->line);
 	if (r == FES_TYPE1_EMPTY)
-		warn_of_lack(w, EMPTY);
+		warn_of_lack(w, without_a_byte);
 	return r < 0 ? r : 0;
 }
 

@@ -190,11 +190,6 @@ int fes_type1_find_files(const struct fes_type1_place *place, const struct fes_b
 	return all;
 }
 
-static bool is_initrd(const struct fes_bls_line *line)
-{
-	return strcmp(line->key, "initrd") == 0;
-}
-
 int fes_type1_find_missing(const struct fes_type1_place *place, const struct fes_type1 *entry,
 	const struct fes_bls_line **ret)
 {
@@ -212,9 +207,9 @@ int fes_type1_find_missing(const struct fes_type1_place *place, const struct fes
 			*ret = line;
 			return 1;
 		}
-		if (is_initrd(line) && (r == FES_TYPE1_THERE || !any_initrd))
+		if (fes_bls_is_initrd(line) && (r == FES_TYPE1_THERE || !any_initrd))
 			empty = r == FES_TYPE1_EMPTY ? line : NULL;
-		any_initrd |= is_initrd(line);
+		any_initrd |= fes_bls_is_initrd(line);
 		bootable |= program;
 	}
 	if (bootable && !empty)

@@ -293,6 +293,27 @@ START_TEST(test_initrds_without_a_byte_are_missing_unless_another_has_some)
 }
 END_TEST
 
+/* Who makes up very many paths gets no more looked up. */
+START_TEST(test_beyond_a_number_of_paths_all_count_as_there)
+{
+	struct esp *esp = esp_new(fixture_new(_i, payload, COUNT(payload)));
+	unsigned left = 2;
+	struct fes_type1_place place = {.volume = esp->side.volume, .left = &left};
+	const char *text = "linux /vmlinuz\ninitrd /initrd.img\nextra /none\n";
+	const struct fes_bls_line *line = NULL;
+	struct fes_type1 entry = {0};
+
+	ck_assert_int_eq(fes_bls_parse(text, strlen(text), &entry.bls), 0);
+	ck_assert_int_eq(fes_type1_find_missing(&place, &entry, &line), 0);
+	ck_assert_uint_eq(left, 0);
+	left = 3;
+	ck_assert_int_eq(fes_type1_find_missing(&place, &entry, &line), 1);
+	ck_assert_str_eq(line->value, "/none");
+	fes_bls_done(&entry.bls);
+	esp_free(esp);
+}
+END_TEST
+
 START_TEST(test_an_entry_that_names_nothing_to_boot_lacks_that)
 {
 	struct esp *esp = esp_new(fixture_new(_i, payload, COUNT(payload)));
@@ -414,6 +435,7 @@ int main(void)
 	tcase_add_test(tc, test_what_is_no_path_is_missing);
 	tcase_add_test(tc, test_either_reading_of_a_line_completes_it);
 	tcase_add_test(tc, test_a_program_without_a_byte_is_missing);
+	tcase_add_test(tc, test_beyond_a_number_of_paths_all_count_as_there);
 	tcase_add_test(tc, test_initrds_without_a_byte_are_missing_unless_another_has_some);
 	tcase_add_test(tc, test_an_entry_that_names_nothing_to_boot_lacks_that);
 	tcase_add_test(tc, test_each_read_that_fails_is_an_error);
