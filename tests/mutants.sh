@@ -6,6 +6,7 @@
 # the source, one copy per processor. The last line says "N mutants, N caught".
 #
 #   tests/mutants.sh [NAME...]   all mutants, or these alone
+#   tests/mutants.sh --fit       only whether each still finds its lines and its test
 
 set -eu -o pipefail
 
@@ -13,6 +14,11 @@ here=$(cd "${srcdir:-$(dirname "$0")/..}" && pwd)
 builddir=${builddir:-.}
 scratch=$(mktemp -d "${TMPDIR:-/tmp}/mutants.XXXXXX")
 mutants=$scratch/mutants
+only_fit=false
+if [[ ${1-} == --fit ]]; then
+	only_fit=true
+	shift
+fi
 only=("$@")
 jobs=$(nproc)
 limit=300 # seconds; a test that takes longer hangs
@@ -95,6 +101,56 @@ tests_named()
 	done | sort -u
 }
 
+# substitute FILE OLD NEW: whole lines, which stand there just once.
+substitute()
+{
+	perl -e '
+		my ($file, $old, $new, $text) = (shift);
+		local $/;
+		sub slurp { open my $f, "<", $_[0] or die "$_[0]: $!\n"; return scalar(<$f>) // "" }
+		($old, $new, $text) = (slurp(shift), slurp(shift), slurp($file));
+		exit 1 if (() = $text =~ /^\Q$old\E/mg) != 1;
+		$text =~ s/^\Q$old\E/$new/m;
+		open my $f, ">", $file or die "$file: $!\n";
+		print $f $text;' "$@"
+}
+
+mutate()
+{
+	local old
+
+	for old in "$1"/old.*; do
+		substitute "$2" "$old" "${old/%old.*/new.${old##*.}}" || return
+	done
+}
+
+# fits MUTANT: whether its lines and its test are still there.
+fits()
+{
+	local file test
+
+	file=$(<"$1/file") test=$(<"$1/caught-by")
+	[[ -e $here/tests/${test%%:*}.c ]] || {
+		echo "$(<"$1/mutant"): there is no tests/${test%%:*}.c" >&2
+		return 1
+	}
+	cat "$here/$file" >"$scratch/changed"
+	mutate "$1" "$scratch/changed" || {
+		echo "$(<"$1/mutant"): its lines do not stand in $file just once" >&2
+		return 1
+	}
+}
+
+check_fit()
+{
+	local mutant n=0
+
+	for mutant in "$mutants"/*; do
+		fits "$mutant" || n=$((n + 1))
+	done
+	((n == 0)) || die "$n fit no more: tests/mutants.list"
+}
+
 # build_copy PROGRAM...: the source as the tarball has it, configured and built.
 build_copy()
 {
@@ -167,39 +223,13 @@ check_tests()
 	[[ ! -e $scratch/fails ]] || die "without a mutant: $(<"$scratch/fails")"
 }
 
-# substitute FILE OLD NEW: whole lines, which stand there just once.
-substitute()
-{
-	perl -e '
-		my ($file, $old, $new, $text) = (shift);
-		local $/;
-		sub slurp { open my $f, "<", $_[0] or die "$_[0]: $!\n"; return scalar(<$f>) // "" }
-		($old, $new, $text) = (slurp(shift), slurp(shift), slurp($file));
-		exit 1 if (() = $text =~ /^\Q$old\E/mg) != 1;
-		$text =~ s/^\Q$old\E/$new/m;
-		open my $f, ">", $file or die "$file: $!\n";
-		print $f $text;' "$@"
-}
-
-mutate()
-{
-	local old
-
-	for old in "$1"/old.*; do
-		substitute "$2" "$old" "${old/%old.*/new.${old##*.}}" || return
-	done
-}
-
 # verdict COPY MUTANT: "caught", "escaped" or "error", and what there is to say.
 verdict()
 {
 	local test fault
 
 	test=$(<"$2/caught-by")
-	mutate "$2" "$1/$(<"$2/file")" || {
-		echo "error: does not fit $(<"$2/file") any more"
-		return
-	}
+	mutate "$2" "$1/$(<"$2/file")"
 	make -s -C "$1" "tests/${test%%:*}" >"$2/log" 2>&1 || {
 		echo "error: does not compile: $(grep -m 1 error "$2/log")"
 		return
@@ -229,6 +259,11 @@ work()
 
 read_list
 ((${#only[@]} == 0)) || drop_unwanted
+check_fit
+if $only_fit; then
+	echo "all mutants fit"
+	exit
+fi
 make_copies
 check_tests
 for ((i = 1; i <= jobs; i++)); do
