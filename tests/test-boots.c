@@ -591,6 +591,9 @@ END_TEST
 
 /* ---- another boot loader ---- */
 
+#define ANOTHER_PROGRAM \
+	"/EFI/BOOT/BOOTX64.EFI may start something else: it is another program than on the primary, and not mirrored, since it is neither systemd-boot nor shim"
+
 static const struct {
 	const char *primary, *mirror; /* NULL: no such file */
 	const char *note;
@@ -599,10 +602,8 @@ static const struct {
 	{SYSTEMD_BOOT, SHIM, NULL},
 	{SHIM, SYSTEMD_BOOT, NULL},
 	{"GRUB", "GRUB", NULL},
-	{"GRUB", "grub",
-		"/EFI/BOOT/BOOTX64.EFI may start something else: it is another program than on the primary, and not mirrored, since it is neither systemd-boot nor shim"},
-	{"GRUB", "something",
-		"/EFI/BOOT/BOOTX64.EFI may start something else: it is another program than on the primary, and not mirrored, since it is neither systemd-boot nor shim"},
+	{"GRUB", "grub", ANOTHER_PROGRAM},
+	{"GRUB", "something", ANOTHER_PROGRAM},
 	{"GRUB", SYSTEMD_BOOT, NULL},
 	{"GRUB", NULL, NULL},
 	{"", "GRUB",
@@ -630,19 +631,72 @@ static struct fixture *new_loader(const char *text)
 	return fixture_new(FAT12, &file, text ? 1 : 0);
 }
 
+/* What there is to note of the mirror, beside @primary, which is freed. */
+static void compare_with(struct test *t, struct fixture *primary, const char *told)
+{
+	struct fes_loaders of_primary = {0};
+	struct subject subject = {0};
+
+	open_subject(t, &subject, primary);
+	ck_assert_int_eq(fes_loaders_read(subject.on.volume, &of_primary), 0);
+	ck_assert_int_eq(
+		fes_loaders_compare(subject.on.volume, &of_primary, t->esp.on.volume, told,
+			&t->esp.notes), 0);
+	fes_loaders_done(&of_primary);
+	close_subject(&subject);
+}
+
 START_TEST(test_a_mirror_that_would_start_something_else_is_told)
 {
 	struct test *t = new_test(new_loader(loaders[_i].mirror));
-	struct fes_loaders of_primary = {0};
+
+	compare_with(t, new_loader(loaders[_i].primary), NULL);
+	expect_notes(&t->esp, loaders[_i].note, NULL);
+	free_test(t);
+}
+END_TEST
+
+static struct fixture *new_large_loader(uint32_t size, uint8_t seed)
+{
+	struct fixture_file file = {.path = "/EFI/BOOT/BOOTX64.EFI", .size = size, .seed = seed};
+
+	return fixture_new(FAT32, &file, 1);
+}
+
+static const struct {
+	uint32_t size, mirror_size;
+	const char *note;
+} very_large[] = {
+	{FES_LOADER_MAX, FES_LOADER_MAX, ANOTHER_PROGRAM},
+	{FES_LOADER_MAX + 1, FES_LOADER_MAX + 1, NULL},
+	{FES_LOADER_MAX + 1, FES_LOADER_MAX + 2, ANOTHER_PROGRAM},
+};
+
+START_TEST(test_of_a_very_large_loader_only_the_size_is_compared)
+{
+	struct test *t = new_test(new_large_loader(very_large[_i].mirror_size, 2));
+
+	compare_with(t, new_large_loader(very_large[_i].size, 1), NULL);
+	expect_notes(&t->esp, very_large[_i].note, NULL);
+	free_test(t);
+}
+END_TEST
+
+/* A primary can be mounted: what was read of it need not be true any more. */
+START_TEST(test_a_loader_that_went_or_grew_since_it_was_read_is_another)
+{
+	static const char *const now[] = {NULL, "GRUB 2"};
+	struct test *t = new_test(new_loader("GRUB"));
+	struct fes_loaders before = {0};
 	struct subject primary = {0};
 
-	open_subject(t, &primary, new_loader(loaders[_i].primary));
-	ck_assert_int_eq(fes_loaders_read(primary.on.volume, &of_primary), 0);
+	open_subject(t, &primary, new_loader(now[_i]));
+	ck_assert_int_eq(fes_loaders_read(t->esp.on.volume, &before), 0);
 	ck_assert_int_eq(
-		fes_loaders_compare(primary.on.volume, &of_primary, t->esp.on.volume, NULL,
+		fes_loaders_compare(primary.on.volume, &before, t->esp.on.volume, NULL,
 			&t->esp.notes), 0);
-	expect_notes(&t->esp, loaders[_i].note, NULL);
-	fes_loaders_done(&of_primary);
+	expect_notes(&t->esp, ANOTHER_PROGRAM, NULL);
+	fes_loaders_done(&before);
 	close_subject(&primary);
 	free_test(t);
 }
@@ -659,16 +713,8 @@ static const struct fixture_file one_machine[] = {
 static struct test *compare_machines(const char *told)
 {
 	struct test *t = new_test(fixture_new(FAT12, one_machine, COUNT(one_machine)));
-	struct fes_loaders of_primary = {0};
-	struct subject primary = {0};
 
-	open_subject(t, &primary, fixture_new(FAT12, both_machines, COUNT(both_machines)));
-	ck_assert_int_eq(fes_loaders_read(primary.on.volume, &of_primary), 0);
-	ck_assert_int_eq(
-		fes_loaders_compare(primary.on.volume, &of_primary, t->esp.on.volume, told,
-			&t->esp.notes), 0);
-	fes_loaders_done(&of_primary);
-	close_subject(&primary);
+	compare_with(t, fixture_new(FAT12, both_machines, COUNT(both_machines)), told);
 	return t;
 }
 
@@ -790,6 +836,9 @@ int main(void)
 		COUNT(loaders));
 	tcase_add_test(tc, test_each_machine_is_told_of_by_itself);
 	tcase_add_test(tc, test_what_was_told_before_is_not_told_again);
+	tcase_add_loop_test(tc, test_of_a_very_large_loader_only_the_size_is_compared, 0,
+		COUNT(very_large));
+	tcase_add_loop_test(tc, test_a_loader_that_went_or_grew_since_it_was_read_is_another, 0, 2);
 	tcase_add_test(tc, test_without_memory_nothing_is_said_and_nothing_is_lost);
 	tcase_add_test(tc, test_what_cannot_be_read_is_an_error);
 	suite_add_tcase(suite, tc);
