@@ -30,7 +30,9 @@ static bool goes(const struct fes_plan *plan, const struct fes_node *m)
 
 	if (plan->moved[m->id])
 		return false;
-	return !p || p->directory || !plan->comparison->same[p->id];
+	if (!p || p->directory)
+		return true;
+	return m->size > 0 && !plan->comparison->same[p->id];
 }
 
 /*

@@ -227,6 +227,18 @@ test_a_file_that_was_changed_is_kept()
 	syncs
 }
 
+# A power cut leaves such files where somebody copied through a mount. There is nothing in them to keep.
+test_a_file_without_a_byte_gets_its_contents_back()
+{
+	begin
+	put b.img /EFI/Linux/old.efi ''
+	put b.img /loader/loader.conf ''
+	syncs
+	in_sync b.img
+	put b.img /EFI/Linux/mine.efi ''
+	keeps b.img /EFI/Linux/mine.efi
+}
+
 test_it_is_said_of_some_files_and_how_many_there_are()
 {
 	begin

@@ -511,13 +511,18 @@ static const struct fixture_file of_b[] = {
 /* Of what the mirror has, what goes: in the order of paths. */
 static const char *const goes[] = {"/EFI/Linux/old.efi", "/loader/loader.conf"};
 
-static void make_plan(void)
+static void make_plan_of(const struct fixture_file *a, size_t n_a, const struct fixture_file *b, size_t n_b)
 {
-	p->primary.f = fixture_new(FAT16, of_a, COUNT(of_a));
-	p->mirror.f = fixture_new(FAT12, of_b, COUNT(of_b));
+	p->primary.f = fixture_new(FAT16, a, n_a);
+	p->mirror.f = fixture_new(FAT12, b, n_b);
 	ck_assert_int_eq(planning_make(p), 0);
 	name_side(&p->primary, UUID_A);
 	name_side(&p->mirror, UUID_B);
+}
+
+static void make_plan(void)
+{
+	make_plan_of(of_a, COUNT(of_a), of_b, COUNT(of_b));
 }
 
 static const struct fes_node *node_at(const struct side *side, const char *path)
@@ -630,6 +635,21 @@ START_TEST(test_two_volumes_of_one_name_are_no_copies)
 }
 END_TEST
 
+/* A power cut leaves such files where somebody copied through a mount. */
+START_TEST(test_contents_without_a_byte_cannot_be_lost_but_a_name_can)
+{
+	static const struct fixture_file torn[] = {
+		{.path = "/EFI/Linux/mine.efi"},
+		{.path = "/EFI/Linux/new.efi"},
+	};
+	static const char *const mine[] = {"/EFI/Linux/mine.efi"};
+
+	make_plan_of(of_a, COUNT(of_a), torn, COUNT(torn));
+	remember(&own, UUID_A);
+	expect_lost(mine, 1);
+}
+END_TEST
+
 START_TEST(test_what_is_to_be_remembered_is_all_that_there_is_and_will_be)
 {
 	static const char *const had[] = {"/EFI/Linux/same.efi", "/EFI/Linux/old.efi",
@@ -739,6 +759,7 @@ int main(void)
 		test_the_source_of_the_primary_is_looked_at_without_an_origin_of_its_own,
 		test_an_origin_that_names_the_mirror_itself_is_a_copy,
 		test_two_volumes_of_one_name_are_no_copies,
+		test_contents_without_a_byte_cannot_be_lost_but_a_name_can,
 		test_what_is_to_be_remembered_is_all_that_there_is_and_will_be,
 		test_it_is_written_when_it_would_tell_something_new,
 		test_marks_from_before_are_kept_up_to_a_number,
