@@ -381,6 +381,39 @@ test_closed_streams_do_no_harm()
 	done
 }
 
+# As of "dpkg -i ... 2>&1 | head".
+test_a_reader_that_is_gone_does_no_harm()
+{
+	local hook gone status
+
+	make_system
+	exec {gone}> >(:)
+	wait $!
+	for status in 0 4; do
+		echo $status >status
+		for hook in sys/etc/kernel/post*.d/* sys/etc/initramfs/post-update.d/*; do
+			env --default-signal=PIPE "$hook" $VERSION /boot/vmlinuz >&$gone 2>&1 ||
+				fail "$hook: $?"
+			synced_once
+		done
+	done
+	exec {gone}>&-
+}
+
+test_a_root_without_devices_is_left_alone()
+{
+	local hook
+
+	make_system
+	unshare -rm true 2>unshare.log || { echo "  no namespaces: not looked at"; return 0; }
+	for hook in sys/etc/kernel/post*.d/* sys/etc/initramfs/post-update.d/*; do
+		call unshare -rm sh -c "mount -t tmpfs none /dev && exec \"\$0\" $VERSION /boot/vmlinuz" "$hook"
+		not_synced
+		no_out
+		no_err
+	done
+}
+
 test_in_a_maintainer_script_dpkg_is_told()
 {
 	local caller
