@@ -36,10 +36,14 @@ static bool any_complete(const struct fes_tree *tree, bool (*fits)(const struct 
 	return false;
 }
 
-/* The mirror's entries are still there after the payload, the primary's images already are. */
-static bool has_choice_meanwhile(const struct fes_comparison *c)
+/*
+ * The mirror's images are all that boots until the rest is done: its entries are still there after the
+ * payload, and so are the primary's images already, but none of them is complete.
+ */
+static bool only_images_boot(const struct fes_comparison *c)
 {
-	return any_complete(c->mirror, fes_node_is_entry) || any_complete(c->primary, is_image);
+	return any_complete(c->mirror, is_image) && !any_complete(c->mirror, fes_node_is_entry) &&
+		!any_complete(c->primary, is_image);
 }
 
 /* The mirror's image @m only gets another name: it is there all the time. */
@@ -76,10 +80,12 @@ static bool still_needed(const struct retainer *retainer, const struct fes_node 
 	return retainer->images && holds_image(retainer->plan->comparison, m);
 }
 
-/* Its name is free for something else already. */
+/* Its name is needed for something else already. What of the primary is not mirrored needs none. */
 static bool name_taken(const struct fes_node *m, const struct fes_node *p_dir)
 {
-	return p_dir && fes_node_child(p_dir, m);
+	const struct fes_node *child = p_dir ? fes_node_child(p_dir, m) : NULL;
+
+	return child && fes_node_leads_to_managed(child);
 }
 
 /* Mark what is retained below directory @m, which becomes a version of @p. */
@@ -117,12 +123,12 @@ int fes_plan_retain(struct fes_plan *plan, bool keep_images)
 {
 	struct retainer retainer = {
 		.plan = plan,
-		.images = keep_images || !has_choice_meanwhile(plan->comparison),
+		.images = keep_images || only_images_boot(plan->comparison),
 	};
 	bool entries_change = any_site(plan, FES_PHASE_LOADER);
 	int r = 0;
 
-	if (!any_site(plan, FES_PHASE_PAYLOAD) || !(entries_change || keep_images))
+	if (!any_site(plan, FES_PHASE_PAYLOAD) || !(entries_change || retainer.images))
 		return 0;
 	if (entries_change)
 		r = fes_references_new(plan->comparison->mirror, NULL, &retainer.references);

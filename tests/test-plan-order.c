@@ -94,6 +94,62 @@ START_TEST(test_without_a_change_of_entries_nothing_is_retained)
 }
 END_TEST
 
+/* kernel-install removes the entry first: the files are still on the primary, where nobody names them. */
+START_TEST(test_a_kernel_that_the_primary_no_longer_names_goes_after_its_entry)
+{
+	static const struct fixture_file primary[] = {
+		{.path = "/deb/26/linux", .size = 900, .seed = 1},
+		{.path = "/deb/27/linux", .size = 900, .seed = 2},
+		{.path = "/deb/linux-26", .size = 901, .seed = 3},
+		{.path = "/loader/entries/27.conf", .text = "linux /deb/27/linux"},
+	};
+	static const struct fixture_file mirror[] = {
+		{.path = "/deb/26/linux", .size = 900, .seed = 1},
+		{.path = "/deb/linux-26", .size = 901, .seed = 3},
+		{.path = "/loader/entries/26.conf",
+			.text = "linux /deb/26/linux\ninitrd /deb/linux-26"},
+	};
+	struct planning *t = PLANNING_OF(primary, mirror);
+
+	plan_expect_and_settle(t, "payload: rebuild /deb, retaining\n"
+				  "loader: rebuild /loader/entries\n"
+				  "removal: rebuild /deb\n"
+				  "removed /deb/26\n"
+				  "removed /deb/26/linux\n"
+				  "new /deb/27\n"
+				  "new /deb/27/linux\n"
+				  "removed /deb/linux-26\n"
+				  "removed /loader/entries/26.conf\n"
+				  "new /loader/entries/27.conf\n");
+	planning_free(t);
+}
+END_TEST
+
+/* Nothing else boots until the kernel is there, although no entry changes. */
+START_TEST(test_an_image_goes_after_the_kernel_that_an_entry_waits_for)
+{
+	static const struct fixture_file primary[] = {
+		{.path = "/EFI/Linux/stays.efi"},
+		{.path = "/k/linux", .size = 900, .seed = 1},
+		{.path = "/loader/entries/waiting.conf", .text = "linux /k/linux"},
+	};
+	static const struct fixture_file mirror[] = {
+		{.path = "/EFI/Linux/stays.efi"},
+		{.path = "/EFI/Linux/goes.efi", .size = 900, .seed = 2},
+		{.path = "/loader/entries/waiting.conf", .text = "linux /k/linux"},
+	};
+	struct planning *t = PLANNING_OF(primary, mirror);
+
+	plan_expect_and_settle(t, "payload: rebuild /EFI/Linux, retaining\n"
+				  "payload: add /k\n"
+				  "removal: rebuild /EFI/Linux\n"
+				  "removed /EFI/Linux/goes.efi\n"
+				  "new /k\n"
+				  "new /k/linux\n");
+	planning_free(t);
+}
+END_TEST
+
 /* The old name is named by an entry; until that is gone, both names are there. */
 START_TEST(test_a_renamed_kernel_that_an_entry_names_is_there_under_both_names)
 {
@@ -331,6 +387,8 @@ static void add_order(Suite *suite)
 		test_without_a_change_of_entries_nothing_is_retained,
 		test_a_renamed_kernel_that_an_entry_names_is_there_under_both_names,
 		test_a_named_directory_goes_after_its_entry,
+		test_a_kernel_that_the_primary_no_longer_names_goes_after_its_entry,
+		test_an_image_goes_after_the_kernel_that_an_entry_waits_for,
 		test_in_a_mixed_directory_a_named_kernel_goes_last,
 		test_images_are_kept_although_no_entry_changes,
 		test_a_renamed_image_is_not_kept_under_its_old_name,
