@@ -52,9 +52,20 @@ void fes_plan_free(struct fes_plan *plan)
 	free(plan);
 }
 
+/* What lies in folders beside the entries is none of what the boot loader reads first. */
+static bool is_beside_entries(const struct fes_node *node)
+{
+	size_t above = strlen("/loader/");
+
+	return strlen(node->path) > above && !fes_path_within(node->path, "/loader/entries") &&
+		(node->directory || strchr(node->path + above, '/'));
+}
+
 static enum fes_phase phase_of(const struct fes_node *node)
 {
-	return fes_path_within(node->path, "/loader") ? FES_PHASE_LOADER : FES_PHASE_PAYLOAD;
+	bool loader = fes_path_within(node->path, "/loader") && !is_beside_entries(node);
+
+	return loader ? FES_PHASE_LOADER : FES_PHASE_PAYLOAD;
 }
 
 static int push_site(struct planner *planner, struct fes_site site)

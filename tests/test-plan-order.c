@@ -150,6 +150,37 @@ START_TEST(test_an_image_goes_after_the_kernel_that_an_entry_waits_for)
 }
 END_TEST
 
+/* A kernel can be in there, and what is private keeps /loader from being new as a whole. */
+START_TEST(test_folders_beside_the_entries_are_payload)
+{
+	static const struct fixture_file primary[] = {
+		{.path = "/loader/entries/new.conf", .text = "linux /loader/k/new"},
+		{.path = "/loader/k/new", .size = 900, .seed = 1},
+		{.path = "/loader/loader.conf", .text = "default new.conf"},
+	};
+	static const struct fixture_file mirror[] = {
+		{.path = "/loader/entries/old.conf", .text = "linux /loader/a/old"},
+		{.path = "/loader/a/old", .size = 900, .seed = 2},
+		{.path = "/loader/loader.conf", .text = "default old.conf"},
+		{.path = "/loader/swtpm/state", .size = 100, .seed = 3},
+	};
+	struct planning *t = PLANNING_OF(primary, mirror);
+
+	plan_expect_and_settle(t, "payload: add /loader/k\n"
+				  "loader: rebuild /loader/entries\n"
+				  "loader: replace /loader/loader.conf\n"
+				  "removal: remove /loader/a\n"
+				  "removed /loader/a\n"
+				  "removed /loader/a/old\n"
+				  "new /loader/entries/new.conf\n"
+				  "removed /loader/entries/old.conf\n"
+				  "new /loader/k\n"
+				  "new /loader/k/new\n"
+				  "contents /loader/loader.conf\n");
+	planning_free(t);
+}
+END_TEST
+
 /* The old name is named by an entry; until that is gone, both names are there. */
 START_TEST(test_a_renamed_kernel_that_an_entry_names_is_there_under_both_names)
 {
@@ -387,6 +418,7 @@ static void add_order(Suite *suite)
 		test_without_a_change_of_entries_nothing_is_retained,
 		test_a_renamed_kernel_that_an_entry_names_is_there_under_both_names,
 		test_a_named_directory_goes_after_its_entry,
+		test_folders_beside_the_entries_are_payload,
 		test_a_kernel_that_the_primary_no_longer_names_goes_after_its_entry,
 		test_an_image_goes_after_the_kernel_that_an_entry_waits_for,
 		test_in_a_mixed_directory_a_named_kernel_goes_last,
