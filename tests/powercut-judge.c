@@ -355,11 +355,11 @@ static bool judge_nodes(struct cut_judge *judge, bool final)
 	return true;
 }
 
-static bool is_in(const struct cut_snapshot *s, const struct cut_node *node)
+static bool is_mirrored_in(const struct cut_snapshot *s, const struct cut_node *node)
 {
 	const struct cut_node *there = cut_snapshot_find(s, node->path);
 
-	return there && there->directory == node->directory;
+	return there && there->directory == node->directory && there->role != FES_FOREIGN;
 }
 
 /* What is foreign, and what is there before and after, is there all the time. */
@@ -371,7 +371,7 @@ static bool judge_missing(struct cut_judge *judge)
 		if (is_own(node))
 			continue;
 		if (node->role != FES_FOREIGN &&
-			!(is_in(&judge->after, node) && is_in(judge->target, node)))
+			!(is_mirrored_in(&judge->after, node) && is_mirrored_in(judge->target, node)))
 			continue;
 		if (!cut_snapshot_find(&judge->now, node->path))
 			return fault(judge, "%s: gone", node->path);
@@ -851,28 +851,42 @@ void cut_judge_set_primary(struct cut_judge *judge, const struct cut_image *prim
 {
 	struct fat_geometry unused;
 
-	take_image(&judge->after, judge->managed, primary, &unused);
+	take_image(&judge->after, judge->of_primary, primary, &unused);
 	expect_choices(judge);
+}
+
+static void take_primaries(struct cut_judge *judge, const struct cut_image *primary,
+	const struct cut_image *other)
+{
+	struct fat_geometry unused;
+
+	take_image(&judge->after, judge->of_primary, primary, &unused);
+	if (other->bytes)
+		take_image(&judge->other, judge->of_primary, other, &unused);
 }
 
 void cut_judge_init(struct cut_judge *judge, const struct fes_managed *managed,
 	const struct cut_image *start, const struct cut_image *primary,
 	const struct cut_image *other)
 {
-	struct fat_geometry unused;
-
-	*judge = (struct cut_judge){.managed = managed, .start = start->bytes};
+	*judge = (struct cut_judge){
+		.managed = managed, .of_primary = managed, .start = start->bytes};
 	judge->target = &judge->after;
 	snapshot_init(&judge->other);
 	snapshot_init(&judge->before);
 	snapshot_init(&judge->after);
 	snapshot_init(&judge->now);
-	take_image(&judge->after, managed, primary, &unused);
-	if (other->bytes)
-		take_image(&judge->other, managed, other, &unused);
+	take_primaries(judge, primary, other);
 	take_image(&judge->before, managed, start, &judge->geo);
 	expect_choices(judge);
 	judge->label_offset = find_label(&judge->geo, start->bytes);
+}
+
+void cut_judge_narrow(struct cut_judge *judge, const struct fes_managed *of_primary,
+	const struct cut_image *primary, const struct cut_image *other)
+{
+	judge->of_primary = of_primary;
+	take_primaries(judge, primary, other);
 }
 
 void cut_judge_done(struct cut_judge *judge)

@@ -50,6 +50,7 @@ struct cut_case {
 	struct fes_context *context;
 	struct fes_managed managed; /* as the sync is told */
 	struct fes_managed judged;  /* ... and what it has to find out */
+	struct fes_managed judged_of_primary; /* see struct cut_judge */
 	struct source primary;
 	struct source other;     /* no volume: none */
 	struct source *in_force; /* one of the two */
@@ -677,6 +678,12 @@ static void add_findings(struct fes_managed *managed, const struct cut_workload 
 		ck_assert_int_eq(fes_managed_exclude(managed, workload->leaves[i]), 0);
 }
 
+static void exclude_unnamed(struct fes_managed *managed, const struct cut_workload *workload)
+{
+	for (size_t i = 0; i < CUT_PATHS_MAX && workload->unnamed[i]; i++)
+		ck_assert_int_eq(fes_managed_exclude(managed, workload->unnamed[i]), 0);
+}
+
 static void add_paths(struct fes_managed *managed, const struct cut_workload *workload)
 {
 	for (size_t i = 0; i < CUT_PATHS_MAX && workload->manage[i]; i++)
@@ -720,6 +727,10 @@ struct cut_case *cut_case_new(const char *dir, const struct cut_shape *shape,
 	ck_assert_int_eq(fes_managed_init(&c->judged), 0);
 	add_paths(&c->judged, workload);
 	add_findings(&c->judged, workload);
+	ck_assert_int_eq(fes_managed_init(&c->judged_of_primary), 0);
+	add_paths(&c->judged_of_primary, workload);
+	add_findings(&c->judged_of_primary, workload);
+	exclude_unnamed(&c->judged_of_primary, workload);
 	c->start = cut_make_mirror(dir, shape, workload->foreign);
 	sync_before(c, workload);
 	c->work = cut_image_copy(&c->start);
@@ -727,6 +738,7 @@ struct cut_case *cut_case_new(const char *dir, const struct cut_shape *shape,
 	if (workload->other)
 		source_open(c, &c->other, cut_make_primary(c->dir, workload->other, true));
 	cut_judge_init(&c->judge, &c->judged, &c->start, &c->primary.image, &c->other.image);
+	cut_judge_narrow(&c->judge, &c->judged_of_primary, &c->primary.image, &c->other.image);
 	use_primary(c, &c->primary);
 	c->judge.orphans_stay = workload->orphans_stay;
 	c->judge.together = workload->together;
@@ -751,6 +763,7 @@ void cut_case_free(struct cut_case *c)
 	source_close(&c->other);
 	fes_managed_done(&c->managed);
 	fes_managed_done(&c->judged);
+	fes_managed_done(&c->judged_of_primary);
 	fes_free(c->context);
 	free(c->start.bytes);
 	free(c->work.bytes);

@@ -39,6 +39,8 @@ struct cut_workload {
 	/* What the sync has to find out to be managed, and what it has to leave alone there. */
 	const char *finds[CUT_PATHS_MAX];
 	const char *leaves[CUT_PATHS_MAX];
+	/* What the primary still has after, where no entry names it any more: it goes from the mirror. */
+	const char *unnamed[CUT_PATHS_MAX];
 	const char *together; /* files that begin so are all old or all new; or NULL */
 	bool blank; /* the mirror begins with what is foreign only */
 	/*
@@ -183,6 +185,7 @@ const uint8_t *cut_bytes_at(const struct cut_snapshot *snapshot, const struct cu
 
 struct cut_judge {
 	const struct fes_managed *managed;
+	const struct fes_managed *of_primary; /* managed, but for what its entries do not name */
 	struct fat_geometry geo;
 	const uint8_t *start;       /* the mirror's image as it was at first */
 	struct cut_snapshot before; /* of it */
@@ -202,6 +205,10 @@ void cut_judge_init(struct cut_judge *judge, const struct fes_managed *managed,
 	const struct cut_image *start, const struct cut_image *primary,
 	const struct cut_image *other);
 void cut_judge_done(struct cut_judge *judge);
+
+/* Of primaries less is managed than on the mirror: the same ones, looked at anew. */
+void cut_judge_narrow(struct cut_judge *judge, const struct fes_managed *of_primary,
+	const struct cut_image *primary, const struct cut_image *other);
 
 /* Another primary; what was known of the one before is gone. */
 void cut_judge_set_primary(struct cut_judge *judge, const struct cut_image *primary);

@@ -66,6 +66,42 @@ static const struct cut_file next_files[] = {
 	END,
 };
 
+/* kernel-install removes the entry first: the files are still on the primary, where nobody names them. */
+static const struct cut_file leftover_files[] = {
+	FIXED,
+	{"/loader/entries/deb-26.conf", "=linux /deb/26/linux\ninitrd /initrd-26\n", NULL},
+	{"/loader/entries/deb-27+3.conf", NULL, "=linux /deb/27/linux\ninitrd /initrd-27\n"},
+	{"/deb/26/linux", "5121@1", "5121@1"},
+	{"/initrd-26", "2100@2", "2100@2"},
+	{"/deb/27/linux", NULL, "5000@3"},
+	{"/initrd-27", NULL, "2200@4"},
+	END,
+};
+
+/* An image makes way for an entry that was there all the time, without its kernel. */
+static const struct cut_file waiting_files[] = {
+	FIXED,
+	{"/loader/entries/waiting.conf", "=linux /k/linux\n", "=linux /k/linux\n"},
+	{"/k/linux", NULL, "3000@20"},
+	{"/EFI/Linux/image+3.efi", "6000@19", NULL},
+	{"/EFI/Linux/note.txt", "=stays\n", "=stays\n"},
+	END,
+};
+
+/* /loader cannot be new as a whole, and kernels lie in there. */
+static const struct cut_file below_loader_files[] = {
+	FIXED,
+	{"/loader/entries/old.conf", "=linux /loader/a/linux\n", NULL},
+	{"/loader/entries/new.conf", NULL, "=linux /loader/z/linux\n"},
+	{"/loader/a/linux", "3000@20", NULL},
+	{"/loader/z/linux", NULL, "3100@21"},
+	END,
+};
+static const struct cut_file private_folder[] = {
+	{"/loader/swtpm/state", "300@22", NULL},
+	END,
+};
+
 /* The same names all the time, in the root: kernel and initrd are new together. */
 static const struct cut_file arch_files[] = {
 	FIXED,
@@ -189,6 +225,14 @@ static const struct cut_workload debian_then_next = {
 	.files = debian_files, .foreign = other_machine, .other = next_files, .finds = {"/deb"},
 	.leaves = {"/deb/NOTE.TXT"},
 };
+static const struct cut_workload leftover = {
+	.files = leftover_files, .finds = {"/deb", "/initrd-26", "/initrd-27"},
+	.unnamed = {"/deb/26", "/initrd-26"},
+};
+static const struct cut_workload waiting = {.files = waiting_files, .finds = {"/k"}};
+static const struct cut_workload below_loader = {
+	.files = below_loader_files, .foreign = private_folder,
+};
 static const struct cut_workload arch = {
 	.files = arch_files, .foreign = other_machine,
 	.finds = {"/vmlinuz-linux", "/initramfs-linux.img", "/initramfs-linux-fallback.img",
@@ -233,6 +277,24 @@ static void prove(const struct cut_shape *shape, const struct cut_workload *work
 START_TEST(test_kernels_in_folders)
 {
 	prove(shapes[_i], &debian);
+}
+END_TEST
+
+START_TEST(test_kernels_that_nobody_names_any_more)
+{
+	prove(shapes[_i], &leftover);
+}
+END_TEST
+
+START_TEST(test_an_image_goes_after_the_kernel_that_an_entry_waits_for)
+{
+	prove(shapes[_i], &waiting);
+}
+END_TEST
+
+START_TEST(test_kernels_below_loader)
+{
+	prove(shapes[_i], &below_loader);
 }
 END_TEST
 
@@ -299,6 +361,10 @@ static Suite *make_suite(void)
 	tcase_set_timeout(tc, 600);
 	suite_add_tcase(suite, tc);
 	tcase_add_loop_test(tc, test_kernels_in_folders, 0, N_SHAPES);
+	tcase_add_loop_test(tc, test_kernels_that_nobody_names_any_more, 0, N_SHAPES);
+	tcase_add_loop_test(
+		tc, test_an_image_goes_after_the_kernel_that_an_entry_waits_for, 0, N_SHAPES);
+	tcase_add_loop_test(tc, test_kernels_below_loader, 0, N_SHAPES);
 	tcase_add_loop_test(tc, test_kernels_in_the_root, 0, N_SHAPES);
 	tcase_add_loop_test(tc, test_systemd_boot_is_updated, 0, N_SHAPES);
 	tcase_add_loop_test(tc, test_a_forgotten_entry_is_nothing_to_boot, 0, N_SHAPES);
