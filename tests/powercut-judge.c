@@ -487,7 +487,8 @@ static bool lacks_file_there(const struct cut_judge *judge, const struct cut_nod
 {
 	char lacking[512];
 
-	return is_version(&judge->now, entry, version) && lacks_file(version, entry, lacking);
+	return is_version(&judge->now, entry, version) &&
+		lacks_file(version, cut_snapshot_find(version, entry->path), lacking);
 }
 
 static bool judge_entry(struct cut_judge *judge, const struct cut_node *entry)

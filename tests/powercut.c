@@ -680,7 +680,7 @@ static void add_findings(struct fes_managed *managed, const struct cut_workload 
 
 static void exclude_unnamed(struct fes_managed *managed, const struct cut_workload *workload)
 {
-	for (size_t i = 0; i < CUT_PATHS_MAX && workload->unnamed[i]; i++)
+	for (size_t i = 0; i < CUT_UNNAMED_MAX && workload->unnamed[i]; i++)
 		ck_assert_int_eq(fes_managed_exclude(managed, workload->unnamed[i]), 0);
 }
 

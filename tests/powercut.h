@@ -28,7 +28,7 @@ struct cut_file {
 	const char *after;
 };
 
-enum { CUT_PATHS_MAX = 4 };
+enum { CUT_PATHS_MAX = 4, CUT_UNNAMED_MAX = 16 };
 
 struct cut_workload {
 	const struct cut_file *files;   /* of the primary, last path NULL */
@@ -40,7 +40,7 @@ struct cut_workload {
 	const char *finds[CUT_PATHS_MAX];
 	const char *leaves[CUT_PATHS_MAX];
 	/* What the primary still has after, where no entry names it any more: it goes from the mirror. */
-	const char *unnamed[CUT_PATHS_MAX];
+	const char *unnamed[CUT_UNNAMED_MAX];
 	const char *together; /* files that begin so are all old or all new; or NULL */
 	bool blank; /* the mirror begins with what is foreign only */
 	/*
