@@ -209,6 +209,7 @@ struct fes_node {
 	bool holds_foreign; /* a directory with something foreign below */
 	bool mixed;         /* ... that cannot move along when the directory does: see plan.c */
 	bool complete;      /* a choice that could be booted: see choice.c */
+	bool shim;          /* of a primary: firmware finds it by itself, and it starts others */
 	uint32_t size;
 	uint32_t first_cluster; /* 0 for the root */
 	uint32_t short_slot;
@@ -400,7 +401,7 @@ int fes_plan_make(const struct fes_comparison *comparison, bool keep_images,
 	struct fes_plan **ret);
 void fes_plan_free(struct fes_plan *plan);
 
-/* ---- retain.c, rename.c, changes.c: parts of fes_plan_make() ---- */
+/* ---- retain.c, rename.c, changes.c, order.c: parts of fes_plan_make() ---- */
 
 /*
  * Mark what goes after the loader entries: plan->retained and retains of sites, or their phase. See
@@ -413,6 +414,9 @@ int fes_plan_find_renames(struct fes_plan *plan);
 
 /* Fill plan->changes. 0 or -ENOMEM. */
 int fes_plan_list_changes(struct fes_plan *plan);
+
+/* Bring plan->sites into the order of commits. 0 or -ENOMEM. */
+int fes_plan_sort(struct fes_plan *plan);
 
 /* ---- reference.c ---- */
 

@@ -15,8 +15,8 @@
  * rebuilt, at the lowest directory that holds all its changes. Mixed directories (the
  * root, /EFI, or where a foreign directory lies inside a managed one) are edited entry by entry.
  *
- * Order: payload, then /loader, then the removal of what may not go before (retain.c): it is retained
- * in the first version of its directory and left out of a second one, which is committed last.
+ * Order (order.c): payload, then /loader, then the removal of what may not go before (retain.c): it is
+ * retained in the first version of its directory and left out of a second one, which is committed last.
  *
  * Files that were renamed are found by rename.c; what people get to see is listed by changes.c.
  */
@@ -318,23 +318,6 @@ static int push_last_versions(struct planner *planner)
 
 /* ---- the whole ---- */
 
-/* Stable: sites of one phase keep the order in which they were found. */
-static int sort_sites(struct fes_plan *plan)
-{
-	struct fes_site *sorted = malloc((plan->n_sites + 1) * sizeof *sorted);
-	size_t n = 0;
-
-	if (!sorted)
-		return -ENOMEM;
-	for (int phase = FES_PHASE_PAYLOAD; phase <= FES_PHASE_REMOVAL; phase++)
-		for (size_t i = 0; i < plan->n_sites; i++)
-			if ((int)plan->sites[i].phase == phase)
-				sorted[n++] = plan->sites[i];
-	free(plan->sites);
-	plan->sites = sorted;
-	return 0;
-}
-
 static struct fes_plan *new_plan(const struct fes_comparison *c)
 {
 	struct fes_plan *plan = calloc(1, sizeof *plan);
@@ -369,7 +352,7 @@ static int make(struct planner *planner, bool keep_images)
 	if (r == 0)
 		r = fes_plan_list_changes(plan);
 	if (r == 0)
-		r = sort_sites(plan);
+		r = fes_plan_sort(plan);
 	return r;
 }
 

@@ -320,6 +320,18 @@ static int read_tree(struct fes_volume *volume, const struct fes_managed *manage
 	return 0;
 }
 
+static void mark_shims(const struct fes_tree *tree)
+{
+	const struct fes_loaders *loaders = &tree->needs->loaders;
+
+	for (size_t i = 0; i < loaders->n; i++) {
+		struct fes_node *node = fes_tree_find(tree, loaders->list[i].path);
+
+		if (node)
+			node->shim = loaders->list[i].kind == FES_LOADER_SHIM;
+	}
+}
+
 int fes_tree_read(struct fes_volume *volume, const struct fes_managed *managed,
 	struct fes_tree **ret)
 {
@@ -339,6 +351,7 @@ int fes_tree_read(struct fes_volume *volume, const struct fes_managed *managed,
 		fes_tree_free(tree);
 		return r;
 	}
+	mark_shims(tree);
 	*ret = tree;
 	return 0;
 }

@@ -594,12 +594,49 @@ static bool judge_together(struct cut_judge *judge)
 		fault(judge, "%s...: some old, some new", judge->together);
 }
 
+/* ---- what firmware starts ---- */
+
+/* Tells the two of these tests apart. */
+static bool is_shim(const struct cut_snapshot *s, const struct cut_node *loader)
+{
+	static const char mark[] = "UEFI SHIM\n";
+	size_t len = strlen(mark);
+
+	return loader->size >= len && memcmp(cut_bytes_at(s, loader, 0), mark, len) == 0;
+}
+
+/* A vendor's list for shim's fallback. */
+static bool has_csv(const struct cut_snapshot *s)
+{
+	for (size_t i = 0; i < s->n; i++) {
+		const struct cut_node *node = &s->nodes[i];
+
+		if (strncasecmp(node->path, "/EFI/", 5) == 0 && node->size > 0 &&
+			ends_with(node->path, "/BOOTX64.CSV"))
+			return true;
+	}
+	return false;
+}
+
+/* Whether the one that firmware finds by itself starts something, and what it starts does. */
+static bool has_loader(const struct cut_snapshot *s)
+{
+	const struct cut_node *loader = cut_snapshot_find(s, "/EFI/BOOT/BOOTX64.EFI");
+
+	if (!loader || loader->size == 0)
+		return false;
+	return !is_shim(s, loader) || has_file(s, "/EFI/BOOT/grubx64.efi") ||
+		(has_file(s, "/EFI/BOOT/fbx64.efi") && has_csv(s));
+}
+
 static bool judge_boot(struct cut_judge *judge)
 {
 	if (!judge_doubles(judge) || !judge_together(judge))
 		return false;
 	if (judge->has_choices && !cut_snapshot_has_choice(&judge->now))
 		return fault(judge, "nothing to boot is left");
+	if (judge->has_loaders && !has_loader(&judge->now))
+		return fault(judge, "no boot loader is left that starts anything");
 	for (size_t i = 0; i < judge->now.n; i++)
 		if (!judge_choice(judge, &judge->now.nodes[i]))
 			return false;
@@ -840,12 +877,14 @@ static uint64_t find_label(const struct fat_geometry *geo, const uint8_t *image)
 	return 0;
 }
 
-/* Whether there is something to boot at any time. */
+/* Whether there is something to boot, and something that boots it, at any time. */
 static void expect_choices(struct cut_judge *judge)
 {
 	judge->has_choices = cut_snapshot_has_choice(&judge->before) &&
 		cut_snapshot_has_choice(&judge->after) &&
 		(judge->other.n == 0 || cut_snapshot_has_choice(&judge->other));
+	judge->has_loaders = has_loader(&judge->before) && has_loader(&judge->after) &&
+		(judge->other.n == 0 || has_loader(&judge->other));
 }
 
 void cut_judge_set_primary(struct cut_judge *judge, const struct cut_image *primary)

@@ -196,6 +196,7 @@ struct cut_judge {
 	bool orphans_stay;
 	const char *together; /* see struct cut_workload */
 	bool has_choices; /* there is something to boot in both */
+	bool has_loaders; /* there is a boot loader that starts something in both */
 	uint64_t label_offset; /* of the label's slot, 0: none */
 	char fault[1024];
 };

@@ -343,6 +343,134 @@ START_TEST(test_a_directory_of_images_is_kept_whole)
 }
 END_TEST
 
+/* ---- what firmware starts, and what that starts ---- */
+
+#define SYSTEMD_BOOT "#### LoaderInfo: systemd-boot 252 ####"
+#define SHIM "UEFI SHIM\n$Version: 15.8 $\n"
+
+static const struct fixture_file without_shim[] = {
+	{.path = "/EFI/BOOT/BOOTX64.EFI", .text = SYSTEMD_BOOT},
+	{.path = "/EFI/Linux/a.efi", .size = 900, .seed = 1},
+};
+static const struct fixture_file with_shim[] = {
+	{.path = "/EFI/BOOT/BOOTX64.EFI", .text = SHIM},
+	{.path = "/EFI/BOOT/grubx64.efi", .text = SYSTEMD_BOOT},
+	{.path = "/EFI/Linux/a.efi", .size = 900, .seed = 1},
+};
+static const struct fixture_file with_fallback[] = {
+	{.path = "/EFI/BOOT/BOOTX64.EFI", .text = SHIM},
+	{.path = "/EFI/BOOT/fbx64.efi", .size = 800, .seed = 2},
+	{.path = "/EFI/Linux/a.efi", .size = 900, .seed = 1},
+	{.path = "/EFI/debian/shimx64.efi", .text = SHIM},
+	{.path = "/EFI/debian/BOOTX64.CSV", .text = "shimx64.efi,debian,,"},
+};
+static const char foreign_folder[] = "mmd -i x.img ::/EFI/BOOT/icons";
+
+START_TEST(test_shim_comes_after_the_vendor_that_its_fallback_starts)
+{
+	struct planning *t = PLANNING_OF(with_fallback, without_shim);
+
+	plan_expect_and_settle(t, "payload: add /EFI/debian\n"
+				  "payload: rebuild /EFI/BOOT\n"
+				  "contents /EFI/BOOT/BOOTX64.EFI\n"
+				  "new /EFI/BOOT/fbx64.efi\n"
+				  "new /EFI/debian\n"
+				  "new /EFI/debian/BOOTX64.CSV\n"
+				  "new /EFI/debian/shimx64.efi\n");
+	planning_free(t);
+}
+END_TEST
+
+START_TEST(test_shim_comes_after_its_helpers_where_they_are_replaced_one_by_one)
+{
+	struct planning *t = PLANNING_OF(with_shim, without_shim);
+
+	fixture_do(t->mirror.f, foreign_folder);
+	plan_expect_and_settle(t, "payload: add /EFI/BOOT/grubx64.efi\n"
+				  "payload: replace /EFI/BOOT/BOOTX64.EFI\n"
+				  "contents /EFI/BOOT/BOOTX64.EFI\n"
+				  "new /EFI/BOOT/grubx64.efi\n");
+	planning_free(t);
+}
+END_TEST
+
+/* An old shim lasts until there is systemd-boot, and until then what it starts. */
+START_TEST(test_what_shim_starts_goes_after_shim)
+{
+	static const struct fixture_file primary[] = {
+		{.path = "/EFI/AAA/note.txt", .size = 100, .seed = 3},
+		{.path = "/EFI/BOOT/BOOTX64.EFI", .text = SYSTEMD_BOOT},
+		{.path = "/EFI/Linux/a.efi", .size = 900, .seed = 1},
+	};
+	static const struct fixture_file mirror[] = {
+		{.path = "/EFI/AAA/shimx64.efi", .text = SHIM},
+		{.path = "/EFI/AAA/BOOTX64.CSV", .text = "shimx64.efi,debian,,"},
+		{.path = "/EFI/BOOT/BOOTX64.EFI", .text = SHIM},
+		{.path = "/EFI/BOOT/fbx64.efi", .size = 800, .seed = 2},
+		{.path = "/EFI/Linux/a.efi", .size = 900, .seed = 1},
+	};
+	struct planning *t = PLANNING_OF(primary, mirror);
+
+	fixture_do(t->mirror.f, foreign_folder);
+	plan_manage(t, "/EFI/AAA");
+	plan_expect_and_settle(t, "payload: replace /EFI/BOOT/BOOTX64.EFI\n"
+				  "payload: rebuild /EFI/AAA\n"
+				  "payload: remove /EFI/BOOT/fbx64.efi\n"
+				  "removed /EFI/AAA/BOOTX64.CSV\n"
+				  "new /EFI/AAA/note.txt\n"
+				  "removed /EFI/AAA/shimx64.efi\n"
+				  "contents /EFI/BOOT/BOOTX64.EFI\n"
+				  "removed /EFI/BOOT/fbx64.efi\n");
+	planning_free(t);
+}
+END_TEST
+
+/* Its vendor comes after its second stage in the order of names. */
+START_TEST(test_an_old_second_stage_goes_after_the_new_vendor)
+{
+	static const struct fixture_file mirror[] = {
+		{.path = "/EFI/BOOT/BOOTX64.EFI", .text = SHIM},
+		{.path = "/EFI/BOOT/grubx64.efi", .text = SYSTEMD_BOOT},
+		{.path = "/EFI/Linux/a.efi", .size = 900, .seed = 1},
+	};
+	struct planning *t = PLANNING_OF(with_fallback, mirror);
+
+	fixture_do(t->mirror.f, foreign_folder);
+	plan_expect_and_settle(t, "payload: add /EFI/BOOT/fbx64.efi\n"
+				  "payload: add /EFI/debian\n"
+				  "payload: remove /EFI/BOOT/grubx64.efi\n"
+				  "new /EFI/BOOT/fbx64.efi\n"
+				  "removed /EFI/BOOT/grubx64.efi\n"
+				  "new /EFI/debian\n"
+				  "new /EFI/debian/BOOTX64.CSV\n"
+				  "new /EFI/debian/shimx64.efi\n");
+	planning_free(t);
+}
+END_TEST
+
+/* Something of another kind makes way for it first, whatever comes last. */
+START_TEST(test_a_directory_in_the_place_of_shim_makes_way)
+{
+	static const struct fixture_file mirror[] = {
+		{.path = "/EFI/BOOT/BOOTX64.EFI/x", .size = 100, .seed = 4},
+		{.path = "/EFI/Linux/a.efi", .size = 900, .seed = 1},
+	};
+	struct planning *t = PLANNING_OF(with_shim, mirror);
+
+	plan_manage(t, "/EFI/BOOT");
+	plan_exclude(t, "/EFI/BOOT/icons");
+	fixture_do(t->mirror.f, foreign_folder);
+	plan_expect_and_settle(t, "payload: add /EFI/BOOT/grubx64.efi\n"
+				  "payload: remove /EFI/BOOT/BOOTX64.EFI\n"
+				  "payload: add /EFI/BOOT/BOOTX64.EFI\n"
+				  "removed /EFI/BOOT/BOOTX64.EFI\n"
+				  "removed /EFI/BOOT/BOOTX64.EFI/x\n"
+				  "new /EFI/BOOT/BOOTX64.EFI\n"
+				  "new /EFI/BOOT/grubx64.efi\n");
+	planning_free(t);
+}
+END_TEST
+
 /* ---- files become directories, and the other way round ---- */
 
 START_TEST(test_in_a_managed_directory_the_kind_may_change)
@@ -425,6 +553,11 @@ static void add_order(Suite *suite)
 		test_images_are_kept_although_no_entry_changes,
 		test_a_renamed_image_is_not_kept_under_its_old_name,
 		test_a_directory_of_images_is_kept_whole,
+		test_shim_comes_after_the_vendor_that_its_fallback_starts,
+		test_shim_comes_after_its_helpers_where_they_are_replaced_one_by_one,
+		test_what_shim_starts_goes_after_shim,
+		test_an_old_second_stage_goes_after_the_new_vendor,
+		test_a_directory_in_the_place_of_shim_makes_way,
 		test_in_a_managed_directory_the_kind_may_change,
 		test_in_a_mixed_managed_directory_the_kind_may_change,
 	};

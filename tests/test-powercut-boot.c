@@ -161,6 +161,40 @@ static const struct cut_file shim_files[] = {
 	END,
 };
 
+/* From systemd-boot to shim, by way of its second stage or of its fallback. */
+static const struct cut_file to_shim_files[] = {
+	FIXED,
+	{"/EFI/BOOT/BOOTX64.EFI", LOADER("252"), SHIM("15.8")},
+	{"/EFI/BOOT/grubx64.efi", NULL, LOADER("252")},
+	{"/EFI/Linux/image.efi", "1000@28", "1000@28"},
+	END,
+};
+static const struct cut_file to_fallback_files[] = {
+	FIXED,
+	{"/EFI/BOOT/BOOTX64.EFI", LOADER("252"), SHIM("15.8")},
+	{"/EFI/BOOT/fbx64.efi", NULL, "3100@24"},
+	{"/EFI/debian/shimx64.efi", NULL, SHIM("15.8")},
+	{"/EFI/debian/BOOTX64.CSV", NULL, "90@27"},
+	{"/EFI/debian/grubx64.efi", NULL, LOADER("252")},
+	{"/EFI/Linux/image.efi", "1000@28", "1000@28"},
+	END,
+};
+/* Shim goes, and so does all that it started. */
+static const struct cut_file from_shim_files[] = {
+	FIXED,
+	{"/EFI/AAA/shimx64.efi", SHIM("15.7"), NULL},
+	{"/EFI/AAA/BOOTX64.CSV", "90@27", NULL},
+	{"/EFI/AAA/note.txt", NULL, "100@44"},
+	{"/EFI/BOOT/BOOTX64.EFI", SHIM("15.7"), LOADER("252")},
+	{"/EFI/BOOT/fbx64.efi", "3100@24", NULL},
+	{"/EFI/Linux/image.efi", "1000@28", "1000@28"},
+	END,
+};
+static const struct cut_file folder_beside_loader[] = {
+	{"/EFI/BOOT/icons/os.png", "300@22", NULL},
+	END,
+};
+
 /* Counters, with and without other contents; where directories can be rebuilt, and where not. */
 static const struct cut_file counted_files[] = {
 	FIXED,
@@ -248,6 +282,21 @@ static const struct cut_workload shim = {
 	.files = shim_files, .foreign = beside_loader, .finds = {"/EFI/BOOT", "/EFI/debian"},
 	.leaves = {"/EFI/BOOT/GRUB.CFG"}, .together = "/EFI/BOOT/",
 };
+static const struct cut_workload to_shim = {
+	.files = to_shim_files, .foreign = folder_beside_loader, .finds = {"/EFI/BOOT"},
+	.leaves = {"/EFI/BOOT/icons"},
+};
+static const struct cut_workload to_fallback = {
+	.files = to_fallback_files, .finds = {"/EFI/BOOT", "/EFI/debian"},
+};
+static const struct cut_workload to_fallback_in_place = {
+	.files = to_fallback_files, .foreign = folder_beside_loader,
+	.finds = {"/EFI/BOOT", "/EFI/debian"}, .leaves = {"/EFI/BOOT/icons"},
+};
+static const struct cut_workload from_shim = {
+	.files = from_shim_files, .foreign = folder_beside_loader,
+	.manage = {"/EFI/AAA", "/EFI/BOOT"}, .exclude = {"/EFI/BOOT/icons"},
+};
 static const struct cut_workload counted = {.files = counted_files, .finds = {"/c"}};
 static const struct cut_workload counted_in_place = {
 	.files = counted_files, .foreign = foreign_folders, .finds = {"/c"},
@@ -322,6 +371,15 @@ START_TEST(test_shim_and_what_it_verifies_change_at_once)
 }
 END_TEST
 
+START_TEST(test_a_loader_comes_after_what_it_starts)
+{
+	static const struct cut_workload *const workloads[] = {
+		&to_shim, &to_fallback, &to_fallback_in_place, &from_shim};
+
+	prove(&fat16, workloads[_i]);
+}
+END_TEST
+
 START_TEST(test_counters)
 {
 	prove(shapes[_i], &counted);
@@ -369,6 +427,7 @@ static Suite *make_suite(void)
 	tcase_add_loop_test(tc, test_systemd_boot_is_updated, 0, N_SHAPES);
 	tcase_add_loop_test(tc, test_a_forgotten_entry_is_nothing_to_boot, 0, N_SHAPES);
 	tcase_add_loop_test(tc, test_shim_and_what_it_verifies_change_at_once, 0, N_SHAPES);
+	tcase_add_loop_test(tc, test_a_loader_comes_after_what_it_starts, 0, 4);
 	tcase_add_loop_test(tc, test_counters, 0, N_SHAPES);
 	tcase_add_loop_test(tc, test_counters_in_directories_that_are_edited, 0, N_SHAPES);
 	tcase_add_loop_test(tc, test_primary_changes_after_the_power_cut, 0, N_SHAPES);

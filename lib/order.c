@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <config.h>
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "lib/internal.h"
+#include "lib/loader.h"
+
+/*
+ * In which order the sites of a plan become commits: phase by phase, and payload so that the boot loader
+ * which firmware finds by itself has what it starts, the old one as well as the new one.
+ */
+
+/* Of sites in one phase. */
+enum rank {
+	RANK_LOADER, /* one that starts nothing but what comes in later phases; slots of nobody */
+	RANK_COMES,
+	RANK_SHIM,   /* starts what lies beside it, and its fallback what vendors have: see boots-shim.c */
+	RANK_GOES,   /* an old shim may have started it */
+};
+
+static bool is_loader(const struct fes_node *node)
+{
+	return !node->directory && fes_loader_is_default_name(node->name) &&
+		fat_name_equal(node->parent->path, "/EFI/BOOT");
+}
+
+static bool is_shim(const struct fes_node *node)
+{
+	return node->shim;
+}
+
+/* Whether @node is such a file, or the directory of one. */
+static bool has(const struct fes_node *node, bool (*fits)(const struct fes_node *node))
+{
+	if (node->directory && fat_name_equal(node->path, "/EFI/BOOT"))
+		for (size_t i = 0; i < node->n_children; i++)
+			if (fits(node->children[i]))
+				return true;
+	return !node->directory && fits(node);
+}
+
+static enum rank rank_of_node(const struct fes_node *p)
+{
+	if (has(p, is_shim))
+		return RANK_SHIM;
+	return has(p, is_loader) ? RANK_LOADER : RANK_COMES;
+}
+
+/* What makes way for something of another kind goes right before that. */
+static enum rank rank_of(const struct fes_plan *plan, const struct fes_site *site)
+{
+	const struct fes_node *p = site->p ? site->p : plan->comparison->back[site->m->id];
+
+	if (site->phase != FES_PHASE_PAYLOAD)
+		return RANK_COMES;
+	if (site->kind == FES_SITE_TIDY)
+		return RANK_LOADER;
+	return p ? rank_of_node(p) : RANK_GOES;
+}
+
+/* Stable: sites of one phase and rank keep the order in which they were found. */
+int fes_plan_sort(struct fes_plan *plan)
+{
+	struct fes_site *sorted = malloc((plan->n_sites + 1) * sizeof *sorted);
+	size_t n = 0;
+
+	if (!sorted)
+		return -ENOMEM;
+	for (int phase = FES_PHASE_PAYLOAD; phase <= FES_PHASE_REMOVAL; phase++)
+		for (int rank = RANK_LOADER; rank <= RANK_GOES; rank++)
+			for (size_t i = 0; i < plan->n_sites; i++)
+				if ((int)plan->sites[i].phase == phase &&
+					(int)rank_of(plan, &plan->sites[i]) == rank)
+					sorted[n++] = plan->sites[i];
+	free(plan->sites);
+	plan->sites = sorted;
+	return 0;
+}
