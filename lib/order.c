@@ -8,8 +8,9 @@
 #include "lib/loader.h"
 
 /*
- * In which order the sites of a plan become commits: phase by phase, and payload so that the boot loader
- * which firmware finds by itself has what it starts, the old one as well as the new one.
+ * In which order the sites of a plan become commits: phase by phase, and in each what boots first. Payload
+ * goes so that the boot loader which firmware finds by itself has what it starts, the old one as well as
+ * the new one.
  */
 
 /* Of sites in one phase. */
@@ -17,7 +18,7 @@ enum rank {
 	RANK_LOADER, /* one that starts nothing but what comes in later phases; slots of nobody */
 	RANK_COMES,
 	RANK_SHIM,   /* starts what lies beside it, and its fallback what vendors have: see boots-shim.c */
-	RANK_GOES,   /* an old shim may have started it */
+	RANK_GOES,   /* an old shim may have started it; entries that do not boot come no sooner */
 };
 
 static bool is_loader(const struct fes_node *node)
@@ -48,16 +49,24 @@ static enum rank rank_of_node(const struct fes_node *p)
 	return has(p, is_loader) ? RANK_LOADER : RANK_COMES;
 }
 
+/* One of which the primary lacks something may come in place of one that is complete. */
+static bool is_broken_choice(const struct fes_node *p)
+{
+	return !p->directory && fes_node_is_choice(p) && !p->complete;
+}
+
 /* What makes way for something of another kind goes right before that. */
 static enum rank rank_of(const struct fes_plan *plan, const struct fes_site *site)
 {
 	const struct fes_node *p = site->p ? site->p : plan->comparison->back[site->m->id];
 
-	if (site->phase != FES_PHASE_PAYLOAD)
+	if (site->phase == FES_PHASE_REMOVAL)
 		return RANK_COMES;
 	if (site->kind == FES_SITE_TIDY)
 		return RANK_LOADER;
-	return p ? rank_of_node(p) : RANK_GOES;
+	if (!p || is_broken_choice(p))
+		return RANK_GOES;
+	return site->phase == FES_PHASE_PAYLOAD ? rank_of_node(p) : RANK_COMES;
 }
 
 /* Stable: sites of one phase and rank keep the order in which they were found. */

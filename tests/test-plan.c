@@ -247,11 +247,11 @@ START_TEST(test_a_directory_with_a_foreign_directory_is_edited_in_place)
 	struct planning *t = PLANNING_OF(primary, mirror);
 	uint32_t cluster = fixture_find(t->mirror.f, "/loader").first_cluster;
 
-	plan_expect_and_settle(t, "loader: rebuild /loader/entries\n"
-				  "loader: add /loader/keys\n"
+	plan_expect_and_settle(t, "payload: add /loader/keys\n"
+				  "payload: remove /loader/gone\n"
+				  "loader: rebuild /loader/entries\n"
 				  "loader: replace /loader/loader.conf\n"
 				  "loader: add /loader/new.conf\n"
-				  "loader: remove /loader/gone\n"
 				  "loader: remove /loader/old.conf\n"
 				  "contents /loader/entries/a.conf\n"
 				  "removed /loader/gone\n"

@@ -88,6 +88,21 @@ static const struct cut_file waiting_files[] = {
 	END,
 };
 
+/* What boots is replaced by what does not, and the other way round, entry by entry. */
+static const struct cut_file broken_files[] = {
+	FIXED,
+	{"/loader/entries/a.conf", "=linux /k/linux\n", "=linux /k/linux\ninitrd /k/gone\n"},
+	{"/loader/entries/b+3.conf", "=linux /k/linux\n", NULL},
+	{"/loader/entries/b.conf", NULL, "=linux /k/gone\n"},
+	{"/loader/entries/c.conf", "=linux /k/gone\n", "=linux /k/linux\n"},
+	{"/k/linux", "3000@20", "3000@20"},
+	END,
+};
+static const struct cut_file entries_in_place[] = {
+	{"/loader/entries/.#mine/keep.bin", "300@35", NULL},
+	END,
+};
+
 /* /loader cannot be new as a whole, and kernels lie in there. */
 static const struct cut_file below_loader_files[] = {
 	FIXED,
@@ -264,6 +279,9 @@ static const struct cut_workload leftover = {
 	.unnamed = {"/deb/26", "/initrd-26"},
 };
 static const struct cut_workload waiting = {.files = waiting_files, .finds = {"/k"}};
+static const struct cut_workload broken = {
+	.files = broken_files, .foreign = entries_in_place, .finds = {"/k"},
+};
 static const struct cut_workload below_loader = {
 	.files = below_loader_files, .foreign = private_folder,
 };
@@ -338,6 +356,12 @@ END_TEST
 START_TEST(test_an_image_goes_after_the_kernel_that_an_entry_waits_for)
 {
 	prove(shapes[_i], &waiting);
+}
+END_TEST
+
+START_TEST(test_entries_that_boot_come_before_broken_ones)
+{
+	prove(shapes[_i], &broken);
 }
 END_TEST
 
@@ -422,6 +446,7 @@ static Suite *make_suite(void)
 	tcase_add_loop_test(tc, test_kernels_that_nobody_names_any_more, 0, N_SHAPES);
 	tcase_add_loop_test(
 		tc, test_an_image_goes_after_the_kernel_that_an_entry_waits_for, 0, N_SHAPES);
+	tcase_add_loop_test(tc, test_entries_that_boot_come_before_broken_ones, 0, N_SHAPES);
 	tcase_add_loop_test(tc, test_kernels_below_loader, 0, N_SHAPES);
 	tcase_add_loop_test(tc, test_kernels_in_the_root, 0, N_SHAPES);
 	tcase_add_loop_test(tc, test_systemd_boot_is_updated, 0, N_SHAPES);
