@@ -327,6 +327,15 @@ ssize_t cut_entropy(void *buf, size_t len, unsigned flags)
 
 /* ---- all entries ---- */
 
+/* Something that only entries of before named. */
+static bool is_untold(const struct cut_judge *judge, const struct cut_node *node)
+{
+	const struct cut_node *after = cut_snapshot_find(&judge->after, node->path);
+
+	return judge->untold_stay && (!after || after->role == FES_FOREIGN) &&
+		strncmp(node->path, "/loader/", 8) != 0 && strncmp(node->path, "/EFI/", 5) != 0;
+}
+
 static bool judge_node(struct cut_judge *judge, const struct cut_node *node, bool final)
 {
 	const struct cut_snapshot *now = &judge->now;
@@ -339,6 +348,8 @@ static bool judge_node(struct cut_judge *judge, const struct cut_node *node, boo
 		return is_untouched(now, node, &judge->before) ||
 			fault(judge, "%s: foreign, and not as it was", node->path);
 	if (is_version(now, node, judge->target))
+		return true;
+	if (final && is_untold(judge, node))
 		return true;
 	if (final && node->role == FES_MANAGED && !(node->directory && holds_foreign(now, node)))
 		return fault(judge, "%s: not as on the primary", node->path);

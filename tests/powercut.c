@@ -741,6 +741,7 @@ struct cut_case *cut_case_new(const char *dir, const struct cut_shape *shape,
 	cut_judge_narrow(&c->judge, &c->judged_of_primary, &c->primary.image, &c->other.image);
 	use_primary(c, &c->primary);
 	c->judge.orphans_stay = workload->orphans_stay;
+	c->judge.untold_stay = workload->untold_stay;
 	c->judge.together = workload->together;
 	ck_assert_msg(cut_judge(&c->judge, &c->start, false), "at first: %s", c->judge.fault);
 	return c;

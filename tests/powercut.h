@@ -48,6 +48,11 @@ struct cut_workload {
 	 * stay there: nobody can tell whose they are.
 	 */
 	bool orphans_stay;
+	/*
+	 * With too little room for the origin nothing tells what was about to go from what is foreign, once
+	 * no entry names it: a power cut then leaves it for good.
+	 */
+	bool untold_stay;
 };
 
 struct cut_shape {
@@ -194,6 +199,7 @@ struct cut_judge {
 	const struct cut_snapshot *target; /* one of the two */
 	struct cut_snapshot now;
 	bool orphans_stay;
+	bool untold_stay;
 	const char *together; /* see struct cut_workload */
 	bool has_choices; /* there is something to boot in both */
 	bool has_loaders; /* there is a boot loader that starts something in both */
