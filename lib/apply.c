@@ -14,7 +14,7 @@
 /* Which renames in mixed directories are done by copying: one write each cannot do them. */
 enum copying {
 	COPY_NOTHING,
-	COPY_RENAMED, /* but not what changes in case only */
+	COPY_RENAMED, /* but not what changes in case or counter only */
 	COPY_ALL,
 };
 
@@ -187,29 +187,31 @@ static int refuse_case(const struct fes_transaction *t, const struct fes_site *s
 
 static int rename_entry(struct fes_transaction *t, const struct fes_site *site);
 
-static bool is_same_thing(const struct fes_node *p, const struct fes_node *m)
+/* Counters are no part of what a boot loader tells two by. */
+static bool is_same_choice(const struct fes_node *p, const struct fes_node *m)
 {
 	char ours[FAT_NAME_MAX], theirs[FAT_NAME_MAX];
 
 	if (!fes_node_is_choice(p))
-		return fat_name_equal(p->name, m->name);
+		return false;
 	(void)fes_bls_identity(p->name, ours);
 	(void)fes_bls_identity(m->name, theirs);
 	return strcmp(ours, theirs) == 0;
 }
 
 /*
- * FAT cannot hold two names that differ only in case, and a boot loader shall not find two that differ
- * only in a counter: then the old one goes first.
+ * FAT cannot hold two names that differ only in case: then the old one goes first. A boot loader had
+ * better not find two that differ only in a counter, but less than nothing at all: so these are renamed
+ * where that can be done, and else stand side by side until the old one goes.
  */
 static int copy_renamed(struct fes_transaction *t, const struct fes_site *site)
 {
 	struct fat_place old = place_of(site->m->parent, site->m), dir = place_of(site->m->parent, NULL);
-	bool clash = is_same_thing(site->p, site->m);
+	bool clash = fat_name_equal(site->p->name, site->m->name);
 	struct fat_item *item;
 	int r;
 
-	if (clash && t->copying < COPY_ALL)
+	if (t->copying < COPY_ALL && (clash || is_same_choice(site->p, site->m)))
 		return rename_entry(t, site); /* nearly always possible in place */
 	if (site->p->directory)
 		return refuse_case(t, site);

@@ -579,7 +579,7 @@ static bool judge_doubles(struct cut_judge *judge)
 		const struct cut_node *node = &judge->now.nodes[i], *other;
 
 		other = is_choice(node) ? find_double(&judge->now, node) : NULL;
-		if (other && !find_double(&judge->before, node))
+		if (other && !judge->side_by_side && !find_double(&judge->before, node))
 			return fault(judge, "%s: beside %s", node->path, other->path);
 	}
 	return true;

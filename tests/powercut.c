@@ -743,6 +743,7 @@ struct cut_case *cut_case_new(const char *dir, const struct cut_shape *shape,
 	c->judge.orphans_stay = workload->orphans_stay;
 	c->judge.untold_stay = workload->untold_stay;
 	c->judge.together = workload->together;
+	c->judge.side_by_side = workload->side_by_side;
 	ck_assert_msg(cut_judge(&c->judge, &c->start, false), "at first: %s", c->judge.fault);
 	return c;
 }

@@ -43,6 +43,8 @@ struct cut_workload {
 	const char *unnamed[CUT_UNNAMED_MAX];
 	const char *together; /* files that begin so are all old or all new; or NULL */
 	bool blank; /* the mirror begins with what is foreign only */
+	/* A file whose counter changes is copied: for a commit it has both names. */
+	bool side_by_side;
 	/*
 	 * Long-name slots that an interrupted removal orphans in a directory that is not managed
 	 * stay there: nobody can tell whose they are.
@@ -200,6 +202,7 @@ struct cut_judge {
 	struct cut_snapshot now;
 	bool orphans_stay;
 	bool untold_stay;
+	bool side_by_side;    /* see struct cut_workload */
 	const char *together; /* see struct cut_workload */
 	bool has_choices; /* there is something to boot in both */
 	bool has_loaders; /* there is a boot loader that starts something in both */

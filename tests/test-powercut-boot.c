@@ -8,7 +8,7 @@
 /*
  * Power cuts while what booting needs changes: files that entries refer to, wherever they are, boot
  * loaders, and counters. No state may have an entry without its files, two names of one identity, or
- * nothing to boot.
+ * nothing to boot; but two names where one cannot be changed in place.
  */
 
 static char *scratch;
@@ -231,6 +231,50 @@ static const struct cut_file foreign_folders[] = {
 	END,
 };
 
+/* The only choice gets a name that takes a slot more than its sector has, so that it is copied. */
+static const struct cut_file crowded_image[] = {
+	FIXED,
+	{"/EFI/Linux/a-kernel-with-a-name+3.efi", "3000@41", NULL},
+	{"/EFI/Linux/a-kernel-with-a-name+2-1.efi", NULL, "3000@41"},
+	END,
+};
+static const struct cut_file image_crowd[] = {
+	{"/EFI/Linux/MINE/OWN.BIN", "20@42", NULL}, {"/EFI/Linux/.#1", "1@1", NULL},
+	{"/EFI/Linux/.#2", "1@2", NULL}, {"/EFI/Linux/.#3", "1@3", NULL},
+	{"/EFI/Linux/.#4", "1@4", NULL}, {"/EFI/Linux/.#5", "1@5", NULL},
+	END,
+};
+static const struct cut_file crowded_entry[] = {
+	FIXED,
+	{"/c/linux", "3000@43", "3000@43"},
+	{"/loader/entries/a-entry-with-a-name+3.conf", "=linux /c/linux\n", NULL},
+	{"/loader/entries/a-entry-with-a-name+2-1.conf", NULL, "=linux /c/linux\n"},
+	END,
+};
+/* One name has to be copied, the other need not. */
+static const struct cut_file half_crowded[] = {
+	FIXED,
+	{"/c/linux", "3000@43", "3000@43"},
+	{"/EFI/Linux/A.EFI", "3000@41", NULL},
+	{"/EFI/Linux/ANOTHER-LONGER-NAME-OF-THE-SAME.EFI", NULL, "3000@41"},
+	{"/loader/entries/b+3.conf", "=linux /c/linux\n", NULL},
+	{"/loader/entries/b+2-1.conf", NULL, "=linux /c/linux\n"},
+	END,
+};
+static const struct cut_file half_crowd[] = {
+	{"/EFI/Linux/MINE/OWN.BIN", "20@42", NULL}, {"/EFI/Linux/.#1", "1@1", NULL},
+	{"/EFI/Linux/.#2", "1@2", NULL}, {"/EFI/Linux/.#3", "1@3", NULL},
+	{"/EFI/Linux/.#4", "1@4", NULL}, {"/EFI/Linux/.#5", "1@5", NULL},
+	{"/EFI/Linux/.#6", "1@6", NULL}, {"/loader/entries/MINE/OWN.BIN", "20@42", NULL},
+	END,
+};
+static const struct cut_file entry_crowd[] = {
+	{"/loader/entries/MINE/OWN.BIN", "20@42", NULL}, {"/loader/entries/.#1", "1@1", NULL},
+	{"/loader/entries/.#2", "1@2", NULL}, {"/loader/entries/.#3", "1@3", NULL},
+	{"/loader/entries/.#4", "1@4", NULL}, {"/loader/entries/.#5", "1@5", NULL},
+	END,
+};
+
 /* Both kernels do not fit: the old one goes first, and what stays can be booted. */
 static const struct cut_file swapped_files[] = {
 	FIXED,
@@ -318,6 +362,20 @@ static const struct cut_workload from_shim = {
 static const struct cut_workload counted = {.files = counted_files, .finds = {"/c"}};
 static const struct cut_workload counted_in_place = {
 	.files = counted_files, .foreign = foreign_folders, .finds = {"/c"},
+};
+static const struct cut_workload crowded[] = {
+	{
+		.files = crowded_image, .foreign = image_crowd, .exclude = {"/EFI/Linux/MINE"},
+		.side_by_side = true,
+	},
+	{
+		.files = crowded_entry, .foreign = entry_crowd,
+		.exclude = {"/loader/entries/MINE"}, .finds = {"/c"}, .side_by_side = true,
+	},
+	{
+		.files = half_crowded, .foreign = half_crowd,
+		.exclude = {"/EFI/Linux/MINE", "/loader/entries/MINE"}, .finds = {"/c"},
+	},
 };
 static const struct cut_workload swapped = {.files = swapped_files, .finds = {"/k"}};
 static const struct cut_workload swapped_from_empty = {.files = empty_files, .finds = {"/k"}};
@@ -416,6 +474,12 @@ START_TEST(test_counters_in_directories_that_are_edited)
 }
 END_TEST
 
+START_TEST(test_names_for_which_there_is_no_room)
+{
+	prove(&fat12, &crowded[_i]);
+}
+END_TEST
+
 START_TEST(test_primary_changes_after_the_power_cut)
 {
 	prove(shapes[_i], &debian_then_next);
@@ -455,6 +519,7 @@ static Suite *make_suite(void)
 	tcase_add_loop_test(tc, test_a_loader_comes_after_what_it_starts, 0, 4);
 	tcase_add_loop_test(tc, test_counters, 0, N_SHAPES);
 	tcase_add_loop_test(tc, test_counters_in_directories_that_are_edited, 0, N_SHAPES);
+	tcase_add_loop_test(tc, test_names_for_which_there_is_no_room, 0, 3);
 	tcase_add_loop_test(tc, test_primary_changes_after_the_power_cut, 0, N_SHAPES);
 	tcase_add_loop_test(tc, test_old_goes_first_when_room_is_short, 0, 3);
 	return suite;
