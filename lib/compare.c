@@ -51,6 +51,14 @@ static struct fes_comparison *new_comparison(const struct fes_tree *primary,
 	return NULL;
 }
 
+/* Whether something beside @p has the name of the mirror's @m. What is not mirrored claims nothing. */
+static bool is_claimed(const struct fes_node *p, const struct fes_node *m)
+{
+	const struct fes_node *other = fes_node_child(p->parent, m);
+
+	return other && other->role != FES_FOREIGN;
+}
+
 /* A choice of @dir, of the mirror, with the identity of the primary's @p, that no other name claims. */
 static struct fes_node *find_identity(const struct fes_node *p, const struct fes_node *dir)
 {
@@ -60,7 +68,7 @@ static struct fes_node *find_identity(const struct fes_node *p, const struct fes
 	for (size_t i = 0; i < dir->n_children; i++) {
 		struct fes_node *m = dir->children[i];
 
-		if (!fes_node_is_choice(m) || fes_node_child(p->parent, m))
+		if (!fes_node_is_choice(m) || is_claimed(p, m))
 			continue;
 		(void)fes_bls_identity(m->name, identity);
 		if (strcmp(identity, wanted) == 0)

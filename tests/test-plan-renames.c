@@ -237,6 +237,26 @@ START_TEST(test_in_a_mixed_directory_a_file_is_renamed_in_place)
 }
 END_TEST
 
+/* Of the two names of the primary only that without a counter is mirrored, and claims the mirror's. */
+START_TEST(test_a_name_that_is_not_mirrored_claims_none)
+{
+	static const struct fixture_file primary[] = {
+		{.path = "/EFI/Linux/a.efi", .size = 900, .seed = 1},
+		{.path = "/EFI/Linux/a+3.efi", .size = 800, .seed = 2}};
+	static const struct fixture_file mirror[] = {
+		{.path = "/EFI/Linux/a+3.efi", .size = 700, .seed = 3},
+		{.path = "/EFI/Linux/mine/x.efi", .size = 10, .seed = 4}};
+	struct planning *t = PLANNING_OF(primary, mirror);
+
+	plan_exclude(t, "/EFI/Linux/mine");
+	plan_expect_and_settle(t, "payload: rename /EFI/Linux/a.efi\n"
+				  "contents /EFI/Linux/a.efi\n");
+	fixture_expect_file(t->mirror.f, "/EFI/Linux/a.efi", 900, 1);
+	ck_assert(!fixture_has(t->mirror.f, "/EFI/Linux/a+3.efi"));
+	planning_free(t);
+}
+END_TEST
+
 START_TEST(test_in_a_mixed_directory_only_the_case_may_change)
 {
 	static const struct fixture_file primary[] = {
@@ -271,6 +291,7 @@ static void add_renames(Suite *suite)
 		test_another_case_is_another_name,
 		test_managed_roots_and_their_parents_have_no_case,
 		test_in_a_mixed_directory_a_file_is_renamed_in_place,
+		test_a_name_that_is_not_mirrored_claims_none,
 	};
 	const TTest *const twice[] = {test_swapped_names_write_no_data,
 		test_in_a_mixed_directory_only_the_case_may_change};
