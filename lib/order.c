@@ -15,7 +15,11 @@
 
 /* Of sites in one phase. */
 enum rank {
-	RANK_LOADER, /* one that starts nothing but what comes in later phases; slots of nobody */
+	/*
+	 * systemd-boot, which starts what comes in later phases; one that is neither this nor shim: what it
+	 * starts is not looked into; and slots that are nobody's.
+	 */
+	RANK_LOADER,
 	RANK_COMES,
 	RANK_SHIM,   /* starts what lies beside it, and its fallback what vendors have: see boots-shim.c */
 	RANK_GOES,   /* an old shim may have started it; entries that do not boot come no sooner */
