@@ -127,6 +127,13 @@ static void keep_old_marks(const struct fes_origin *old, struct fes_origin *now)
 		now->n_marks = fes_origin_sort(now->marks, n);
 }
 
+/* Whether it goes with its entry. */
+static bool is_referred(const struct fes_needs *needs, const char *folded)
+{
+	return !fes_paths_has(&needs->programs, folded) &&
+		(fes_paths_has(&needs->files, folded) || fes_paths_has(&needs->referred, folded));
+}
+
 /* What is managed of @tree because entries refer to it. A line of text cannot hold any name. */
 static int collect_referred(const struct fes_tree *tree, const struct fes_needs *needs,
 	struct fes_paths *referred)
@@ -142,7 +149,7 @@ static int collect_referred(const struct fes_tree *tree, const struct fes_needs 
 		folded = fes_path_fold(node->path);
 		if (!folded)
 			return -ENOMEM;
-		if (fes_paths_has(&needs->files, folded) || fes_paths_has(&needs->referred, folded))
+		if (is_referred(needs, folded))
 			r = fes_paths_add(referred, folded);
 		free(folded);
 	}

@@ -30,6 +30,7 @@ void fes_needs_free(struct fes_needs *needs)
 	fes_type1s_done(&needs->entries);
 	fes_loaders_done(&needs->loaders);
 	fes_paths_done(&needs->files);
+	fes_paths_done(&needs->programs);
 	fes_paths_done(&needs->dirs);
 	fes_paths_done(&needs->leading);
 	fes_paths_done(&needs->perhaps);
@@ -42,6 +43,7 @@ void fes_needs_free(struct fes_needs *needs)
 static void settle_paths(struct fes_needs *needs)
 {
 	fes_paths_settle(&needs->files);
+	fes_paths_settle(&needs->programs);
 	fes_paths_settle(&needs->dirs);
 	fes_paths_settle(&needs->leading);
 	fes_paths_settle(&needs->perhaps);
@@ -63,18 +65,24 @@ int fes_finder_need_file(const struct fes_finder *finder, const char *path)
 }
 
 /* An EFI program may be another vendor's boot loader; a kernel in /EFI is that of the entry. */
-static bool may_be_theirs(const struct fes_finder *finder, const struct fes_bls_line *line,
-	const char *path)
+static bool may_be_theirs(const struct fes_bls_line *line, const char *path)
 {
 	const char *above = strcmp(line->key, "efi") == 0 ? "/EFI" : "/EFI/BOOT";
 
-	return finder->primary && fes_path_within(path, above);
+	return fes_path_within(path, above);
 }
 
 static int need_path(const struct fes_finder *finder, const struct fes_bls_line *line,
 	const char *path)
 {
-	return may_be_theirs(finder, line, path) ? 0 : fes_finder_need_file(finder, path);
+	int r = 0;
+
+	if (may_be_theirs(line, path)) {
+		if (finder->primary)
+			return 0;
+		r = fes_paths_add(&finder->needs->programs, path);
+	}
+	return r < 0 ? r : fes_finder_need_file(finder, path);
 }
 
 static int need_line(const struct fes_finder *finder, const struct fes_bls_line *line)
@@ -176,6 +184,8 @@ static int take_over(struct fes_needs *needs, const struct fes_needs *primary)
 {
 	int r = fes_paths_add_all(&needs->files, &primary->files);
 
+	if (r == 0)
+		r = fes_paths_add_all(&needs->programs, &primary->programs);
 	if (r == 0)
 		r = fes_paths_add_all(&needs->dirs, &primary->dirs);
 	if (r == 0)

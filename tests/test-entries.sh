@@ -373,6 +373,23 @@ test_old_kernels_in_a_directory_of_efi_go_with_their_entries()
 	equal
 }
 
+# Nobody can tell whether it is another system's.
+test_a_program_of_efi_stays_when_its_entry_goes()
+{
+	volume p.img <<-'EOF'
+		/loader/entries/a.conf|linux /linux\n
+		/loader/entries/f.conf|efi /EFI/fedora/grubx64.efi\n
+		/EFI/fedora/grubx64.efi|=30000@1
+		/linux|2
+	EOF
+	synced_anew
+	equal
+	without p.img /loader/entries/f.conf
+	STAYS='^EFI'
+	synced
+	equal
+}
+
 # ---- what does not go along ----
 
 test_what_nobody_refers_to_is_not_copied()
