@@ -29,9 +29,17 @@ int fes_finder_find_loaders(struct fes_finder *finder);
 /* ---- needs-mirror.c ---- */
 
 /*
+ * Whether the mirror's file at @path, whose short entry is @slot, came there by a sync, or was there at
+ * one, and was not changed since. 1, 0 or -ENOMEM.
+ */
+int fes_finder_has_mark(const struct fes_finder *finder, const char *path,
+	const struct fat_short_slot *slot);
+
+/*
  * What is different on a mirror: files that were referred to once come in, and what is its own
  * stays.
  * @force as for fes_needs_find_mirror(). Errors of that.
  */
 int fes_finder_find_referred(const struct fes_finder *finder);
+int fes_finder_need_referred(const struct fes_finder *finder, const char *path);
 int fes_finder_keep_own(const struct fes_finder *finder, bool force);

@@ -15,24 +15,26 @@ static bool is_foreign(enum fes_loader_kind theirs, enum fes_loader_kind ours)
 	       (theirs == FES_LOADER_SHIM && ours == FES_LOADER_SYSTEMD_BOOT);
 }
 
-/* Whether the mirror's file at @path came there by a sync, and was not changed since. 1, 0 or an
- * error. */
+int fes_finder_has_mark(const struct fes_finder *finder, const char *path,
+	const struct fat_short_slot *slot)
+{
+	char *folded = fes_path_fold(path);
+	bool has;
+
+	if (!folded)
+		return -ENOMEM;
+	has = fes_origin_has(&finder->needs->origin, fes_origin_mark_at(folded, slot));
+	free(folded);
+	return has;
+}
+
+/* 1, 0 or an error. */
 static int came_by_sync(const struct fes_finder *finder, const char *path)
 {
 	struct fat_entry entry;
-	char *folded;
-	bool has;
 	int r = fes_file_find(finder->volume, path, &entry);
 
-	if (r <= 0)
-		return r;
-	folded = fes_path_fold(path);
-	if (!folded)
-		return -ENOMEM;
-	has = fes_origin_has(&finder->needs->origin, fes_origin_mark_at(folded,
-		fat_entry_short(&entry)));
-	free(folded);
-	return has;
+	return r <= 0 ? r : fes_finder_has_mark(finder, path, fat_entry_short(&entry));
 }
 
 /* What a foreign loader starts is beside it. */
@@ -94,20 +96,23 @@ static bool is_needed(const struct fes_finder *finder, const char *path)
 	       fes_managed_role(finder->managed, path) != FES_MANAGED;
 }
 
+int fes_finder_need_referred(const struct fes_finder *finder, const char *path)
+{
+	int r;
+
+	if (!is_needed(finder, path))
+		return 0;
+	r = fes_paths_add(&finder->needs->referred, path);
+	return r < 0 ? r : fes_paths_add_above(&finder->needs->perhaps, path);
+}
+
 int fes_finder_find_referred(const struct fes_finder *finder)
 {
-	struct fes_needs *needs = finder->needs;
-	int r = fes_origin_read(finder->volume, &needs->origin);
+	const struct fes_paths *referred = &finder->needs->origin.referred;
+	int r = 0;
 
-	for (size_t i = 0; r == 0 && i < needs->origin.referred.n; i++) {
-		const char *path = needs->origin.referred.list[i];
-
-		if (!is_needed(finder, path))
-			continue;
-		r = fes_paths_add(&needs->referred, path);
-		if (r == 0)
-			r = fes_paths_add_above(&needs->perhaps, path);
-	}
+	for (size_t i = 0; r == 0 && i < referred->n; i++)
+		r = fes_finder_need_referred(finder, referred->list[i]);
 	return r;
 }
 

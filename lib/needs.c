@@ -72,25 +72,53 @@ static bool may_be_theirs(const struct fes_bls_line *line, const char *path)
 	return fes_path_within(path, above);
 }
 
-static int need_path(const struct fes_finder *finder, const struct fes_bls_line *line,
+static int need_on_primary(const struct fes_finder *finder, const struct fes_bls_line *line,
 	const char *path)
 {
 	int r = 0;
 
-	if (may_be_theirs(line, path)) {
-		if (finder->primary)
-			return 0;
+	if (may_be_theirs(line, path))
 		r = fes_paths_add(&finder->needs->programs, path);
-	}
 	return r < 0 ? r : fes_finder_need_file(finder, path);
 }
 
-static int need_line(const struct fes_finder *finder, const struct fes_bls_line *line)
+/* Whether a sync that brought the mirror an entry found what that refers to ours. 1, 0 or -ENOMEM. */
+static int was_referred(const struct fes_finder *finder, const char *path)
 {
-	int r = line->whole ? need_path(finder, line, line->whole) : 0;
+	char *folded = fes_path_fold(path);
+	bool was = folded && fes_paths_has(&finder->needs->origin.referred, folded);
+
+	free(folded);
+	return folded ? was : -ENOMEM;
+}
+
+/*
+ * An entry that came by a sync makes nothing ours that was not ours then: it may name what the primary
+ * lacks, and the mirror has of its own.
+ */
+static int need_on_mirror(const struct fes_finder *finder, bool synced, const char *path)
+{
+	int r = synced ? was_referred(finder, path) : 1;
+
+	if (r < 0)
+		return r;
+	return r > 0 ? fes_finder_need_file(finder, path) : fes_finder_need_referred(finder, path);
+}
+
+static int need_path(const struct fes_finder *finder, const struct fes_bls_line *line, bool synced,
+	const char *path)
+{
+	if (!finder->primary)
+		return need_on_primary(finder, line, path);
+	return may_be_theirs(line, path) ? 0 : need_on_mirror(finder, synced, path);
+}
+
+static int need_line(const struct fes_finder *finder, const struct fes_bls_line *line, bool synced)
+{
+	int r = line->whole ? need_path(finder, line, synced, line->whole) : 0;
 
 	for (size_t i = 0; r == 0 && i < line->n_parts; i++)
-		r = need_path(finder, line, line->parts[i]);
+		r = need_path(finder, line, synced, line->parts[i]);
 	return r;
 }
 
@@ -114,11 +142,12 @@ static int keep_line(const struct fes_finder *finder, const struct fes_bls_line 
 static int refer(const struct fes_finder *finder, const struct fes_type1 *entry)
 {
 	bool left_alone = fes_managed_is_left_alone(finder->managed, entry->path);
-	int r = 0;
+	int synced = fes_finder_has_mark(finder, entry->path, &entry->slot);
+	int r = synced < 0 ? synced : 0;
 
 	for (size_t i = 0; r == 0 && i < entry->bls.n_lines; i++)
 		if (!left_alone)
-			r = need_line(finder, &entry->bls.lines[i]);
+			r = need_line(finder, &entry->bls.lines[i], synced > 0);
 		else if (finder->primary)
 			r = keep_line(finder, &entry->bls.lines[i]);
 	return r;
@@ -195,8 +224,10 @@ static int take_over(struct fes_needs *needs, const struct fes_needs *primary)
 
 static int find_on_mirror(const struct fes_finder *finder, bool force)
 {
-	int r = find_references(finder);
+	int r = fes_origin_read(finder->volume, &finder->needs->origin);
 
+	if (r == 0)
+		r = find_references(finder);
 	if (r == 0)
 		r = fes_finder_find_referred(finder);
 	if (r == 0)

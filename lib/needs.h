@@ -50,7 +50,8 @@ int fes_needs_find(struct fes_volume *volume, const struct fes_managed *managed,
 /*
  * What is managed on @mirror, where @primary, a tree with its needs, is the primary: that, and the
  * files that only the mirror's entries refer to. But not an "efi" program in /EFI, nor anything in
- * /EFI/BOOT: that may be somebody else's. Another boot loader than systemd-boot or shim in the
+ * /EFI/BOOT: that may be somebody else's; and not what was not ours already when a sync brought the
+ * entry. Another boot loader than systemd-boot or shim in the
  * place of the primary's is kept, and so is another boot secret; unless @force is set. Errors as
  * above.
  */

@@ -16,10 +16,8 @@
 /* ---- marks ---- */
 
 /* Where boot counting renames what was started (UAPI.1 Boot Loader Specification, "Boot counting"). */
-static bool may_have_counter(const struct fes_node *node)
+static bool have_counters(const char *dir)
 {
-	const char *dir = node->parent->path;
-
 	return fat_name_equal(dir, "/loader/entries") || fat_name_equal(dir, "/EFI/Linux");
 }
 
@@ -30,7 +28,7 @@ static uint64_t hash_path(const struct fes_node *node)
 	const char *name = node->key;
 	uint64_t hash = 0;
 
-	if (may_have_counter(node)) {
+	if (have_counters(node->parent->path)) {
 		(void)fes_bls_identity(node->name, identity);
 		name = identity;
 	}
@@ -54,16 +52,37 @@ uint64_t fes_origin_mark(const struct fes_node *node)
 	return add_slot(hash_path(node), node->size, fes_node_short(node));
 }
 
+static bool is_below_counters(const char *folded, size_t dir_len)
+{
+	char dir[sizeof "/loader/entries"];
+
+	if (dir_len >= sizeof dir)
+		return false;
+	*(char *)mempcpy(dir, folded, dir_len) = '\0';
+	return have_counters(dir);
+}
+
+/* Of the last part of a path. */
+static uint64_t hash_name(const char *folded)
+{
+	const char *name = strrchr(folded, '/') + 1;
+	char identity[FAT_NAME_MAX];
+
+	if (is_below_counters(folded, (size_t)(name - folded) - 1)) {
+		(void)fes_bls_identity(name, identity);
+		name = identity;
+	}
+	return XXH3_64bits_withSeed(name, strlen(name), 0);
+}
+
 uint64_t fes_origin_mark_at(const char *folded, const struct fat_short_slot *slot)
 {
-	const char *end = folded + strlen(folded);
-	uint64_t hash = 0;
+	const char *end = strrchr(folded, '/');
+	uint64_t hash = hash_name(folded);
 
 	while (end > folded) {
 		const char *slash = memrchr(folded, '/', (size_t)(end - folded));
 
-		if (!slash)
-			break;
 		hash = XXH3_64bits_withSeed(slash + 1, (size_t)(end - slash - 1), hash);
 		end = slash;
 	}

@@ -33,7 +33,7 @@ struct fes_origin {
  */
 uint64_t fes_origin_mark(const struct fes_node *node);
 
-/* The same of a file at @folded (fes_path_fold()), which is in a directory where names have no counter. */
+/* The same of a file at @folded (fes_path_fold()). */
 uint64_t fes_origin_mark_at(const char *folded, const struct fat_short_slot *slot);
 
 bool fes_origin_has(const struct fes_origin *origin, uint64_t mark);

@@ -36,6 +36,7 @@ static int fill(struct reader *reader, const struct fat_entry *entry, struct fes
 		return -ENOMEM;
 	}
 	type1->name = type1->path + strlen(reader->dir_path) + 1;
+	type1->slot = *fat_entry_short(entry);
 	type1->unread = entry->size > FES_TYPE1_MAX ||
 		reader->total + entry->size > FES_TYPE1_TOTAL_MAX;
 	if (type1->unread)

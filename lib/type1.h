@@ -14,6 +14,7 @@ enum {
 struct fes_type1 {
 	char *path;         /* "/loader/entries/x+3.conf", as on the volume */
 	const char *name;   /* its last part */
+	struct fat_short_slot slot;
 	struct fes_bls bls;
 	bool unread;        /* too large, or too much in all: what it refers to is not known */
 };

@@ -48,6 +48,63 @@ START_TEST(test_a_program_that_is_named_no_more_stays_and_a_kernel_goes)
 }
 END_TEST
 
+static const struct fixture_file with_forgotten_entry[] = {
+	{.path = "/EFI/Linux/a.efi", .size = 900, .seed = 1},
+	{.path = "/loader/loader.conf", .text = "timeout 3\n"},
+	{.path = "/loader/entries/gone+3.conf", .text = "linux /k/linux\n"},
+	{.path = "/k/linux", .size = 1000, .seed = 4},
+};
+enum { N_WITHOUT_KERNEL = COUNT(with_forgotten_entry) - 1 };
+
+/* When the mirror has the entry, too, that does not make it ours. */
+START_TEST(test_a_foreign_file_that_the_primary_names_and_lacks_stays_foreign)
+{
+	struct syncing *t = syncing_new(fixture_new(FAT16, with_forgotten_entry, N_WITHOUT_KERNEL),
+		fixture_new(FAT16, with_forgotten_entry + N_WITHOUT_KERNEL, 1));
+
+	ck_assert_int_eq(syncing_run(t), FES_MIRROR_SYNCED);
+	ck_assert_int_eq(syncing_run(t), FES_MIRROR_IN_SYNC);
+	ck_assert_int_eq(sync_from(t, fixture_new(FAT16, with_forgotten_entry, 1)),
+		FES_MIRROR_SYNCED);
+	fixture_expect_file(t->mirror.f, "/k/linux", 1000, 4);
+	syncing_free(t);
+}
+END_TEST
+
+/* What it got by a sync is not its own: it goes as the primary's did. */
+START_TEST(test_a_file_that_the_primary_names_and_has_lost_goes)
+{
+	struct syncing *t = syncing_new(
+		fixture_new(FAT16, with_forgotten_entry, COUNT(with_forgotten_entry)),
+		fixture_new(FAT16, with_forgotten_entry, 1));
+
+	ck_assert_int_eq(syncing_run(t), FES_MIRROR_SYNCED);
+	fixture_expect_file(t->mirror.f, "/k/linux", 1000, 4);
+	ck_assert_int_eq(
+		sync_from(t, fixture_new(FAT16, with_forgotten_entry, N_WITHOUT_KERNEL)),
+		FES_MIRROR_SYNCED);
+	ck_assert(!fixture_has(t->mirror.f, "/k"));
+	ck_assert_int_eq(syncing_run(t), FES_MIRROR_IN_SYNC);
+	syncing_free(t);
+}
+END_TEST
+
+/* Its system updated it there: that is no reason to take its entry away and leave it behind. */
+START_TEST(test_a_kernel_that_was_changed_in_its_place_is_not_foreign_for_that)
+{
+	struct syncing *t = syncing_new(
+		fixture_new(FAT16, with_forgotten_entry, COUNT(with_forgotten_entry)),
+		fixture_new(FAT16, with_forgotten_entry, 1));
+
+	ck_assert_int_eq(syncing_run(t), FES_MIRROR_SYNCED);
+	fixture_do(t->mirror.f, "printf own | mcopy -D o -i x.img - ::/k/linux");
+	ck_assert_int_eq(sync_from(t, fixture_new(FAT16, with_forgotten_entry, 2)),
+		FES_MIRROR_REFUSED);
+	ck_assert_msg(strstr(t->message, " /k/linux; ") != NULL, "%s", t->message);
+	syncing_free(t);
+}
+END_TEST
+
 static Suite *make_suite(void)
 {
 	Suite *suite = suite_create("needs-synced");
@@ -56,6 +113,9 @@ static Suite *make_suite(void)
 	tcase_set_timeout(tc, 60);
 	suite_add_tcase(suite, tc);
 	tcase_add_test(tc, test_a_program_that_is_named_no_more_stays_and_a_kernel_goes);
+	tcase_add_test(tc, test_a_foreign_file_that_the_primary_names_and_lacks_stays_foreign);
+	tcase_add_test(tc, test_a_file_that_the_primary_names_and_has_lost_goes);
+	tcase_add_test(tc, test_a_kernel_that_was_changed_in_its_place_is_not_foreign_for_that);
 	return suite;
 }
 
