@@ -69,11 +69,18 @@ static const struct fes_loader_file *find(const struct fes_loaders *loaders,
 	return NULL;
 }
 
+static const char *describe(enum fes_loader_kind kind)
+{
+	if (!fes_loader_is_known(kind))
+		return "neither systemd-boot nor shim";
+	return kind == FES_LOADER_SHIM ? "shim" : "systemd-boot";
+}
+
 /* The primary starts @file, of which it is known what it is. */
 static int compare_known(const struct fes_loader_file *file, const struct fes_loader_file *twin,
 	struct fes_notes *notes)
 {
-	const char *what = file->kind == FES_LOADER_SHIM ? "shim" : "systemd-boot";
+	const char *what = describe(file->kind);
 
 	if (!fes_loader_is_known(file->kind) || (twin && fes_loader_is_known(twin->kind)))
 		return 0;
@@ -86,8 +93,8 @@ static int compare_known(const struct fes_loader_file *file, const struct fes_lo
 			"%s is empty, on the primary it is %s: a machine that starts from there would start nothing from this disk",
 			file->path, what);
 	return fes_notes_add(notes,
-		"%s would start something else: it is neither systemd-boot nor shim, on the primary it is %s",
-		file->path, what);
+		"%s would start something else: it is %s, on the primary it is %s", file->path,
+		describe(twin->kind), what);
 }
 
 /* 1 and the bytes, 0 if it is not as it was any more, or an error. */
@@ -122,22 +129,45 @@ static int same_bytes(const struct comparer *c, const struct fes_loader_file *ou
 	return r;
 }
 
-/* @file of the mirror is neither systemd-boot nor shim. What it starts is not ours to judge. */
-static int compare_other(const struct comparer *c, const struct fes_loader_file *file)
+/* systemd-boot starts what is mirrored. */
+static int compare_with_none(const struct comparer *c, const struct fes_loader_file *file)
 {
-	const struct fes_loader_file *twin = find(c->loaders, file);
+	if (file->kind == FES_LOADER_NONE || file->kind == FES_LOADER_SYSTEMD_BOOT)
+		return 0;
+	return fes_notes_add(c->notes,
+		"%s may start something else: it is %s, on the primary there is none", file->path,
+		describe(file->kind));
+}
+
+/*
+ * The primary has @twin in the place of the mirror's @file, which is neither systemd-boot nor shim. What
+ * such a program starts is not ours to judge.
+ */
+static int compare_with_other(const struct comparer *c, const struct fes_loader_file *file,
+	const struct fes_loader_file *twin)
+{
 	int r;
 
-	if (!twin || twin->kind == FES_LOADER_NONE)
-		return fes_notes_add(c->notes,
-			"%s may start something else: it is neither systemd-boot nor shim, on the primary there is none",
-			file->path);
-	if (fes_loader_is_known(twin->kind))
+	if (file->kind == FES_LOADER_NONE)
 		return 0;
+	if (fes_loader_is_known(file->kind))
+		return fes_notes_add(c->notes,
+			"%s would start something else: it is %s, on the primary it is %s", file->path,
+			describe(file->kind), describe(twin->kind));
 	r = same_bytes(c, twin, file);
 	return r != 0 ? (r < 0 ? r : 0) : fes_notes_add(c->notes,
 		"%s may start something else: it is another program than on the primary, and not mirrored, since it is neither systemd-boot nor shim",
 		file->path);
+}
+
+/* The mirror starts @file, and the primary nothing of which it is known what it is. */
+static int compare_unknown(const struct comparer *c, const struct fes_loader_file *file)
+{
+	const struct fes_loader_file *twin = find(c->loaders, file);
+
+	if (!twin || twin->kind == FES_LOADER_NONE)
+		return compare_with_none(c, file);
+	return fes_loader_is_known(twin->kind) ? 0 : compare_with_other(c, file, twin);
 }
 
 static bool is_told(const struct fes_loader_file *file, const char *told)
@@ -154,8 +184,8 @@ static int compare(const struct comparer *c, const char *told)
 		if (!is_told(&loaders->list[i], told))
 			r = compare_known(&loaders->list[i], find(others, &loaders->list[i]), c->notes);
 	for (size_t i = 0; r == 0 && i < others->n; i++)
-		if (others->list[i].kind == FES_LOADER_OTHER && !is_told(&others->list[i], told))
-			r = compare_other(c, &others->list[i]);
+		if (!is_told(&others->list[i], told))
+			r = compare_unknown(c, &others->list[i]);
 	return r;
 }
 

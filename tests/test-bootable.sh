@@ -568,6 +568,16 @@ test_a_mirror_that_would_start_something_else()
 	says b.img yes
 }
 
+# What the primary starts now is not mirrored, so the mirror starts what it got before.
+test_a_primary_that_starts_something_else_now()
+{
+	make_booting
+	run 0
+	put_text a.img /EFI/BOOT/BOOTX64.EFI GRUB
+	run 0
+	says b.img yes '/EFI/BOOT/BOOTX64.EFI would start something else: it is systemd-boot, on the primary it is neither systemd-boot nor shim'
+}
+
 # That is what a power cut leaves of one that was copied through a mount: nobody misses it.
 test_a_boot_loader_without_a_byte_is_replaced()
 {
