@@ -18,22 +18,30 @@ static char *join(const char *dir, const char *name)
 }
 
 /*
- * What shim starts from its own directory: fbx64.efi (which reads the vendors' CSV files),
- * mmx64.efi, and without the former grubx64.efi, as it calls any second stage (shim,
- * README.fallback).
+ * What shim takes from its own directory. It starts fbx64.efi (which reads the vendors' CSV files),
+ * mmx64.efi, and without the former grubx64.efi, as it calls any second stage (shim, README.fallback).
+ * It believes the certificates in shim_certificate*.efi, and takes over what revocations*.efi revokes
+ * (shim.c, load_certs(), load_revocations()).
  */
+static bool is_helper(const char *name)
+{
+	static const char *const begins[] = {"fb", "mm", "grub", "shim_certificate", "revocations"};
+
+	for (size_t i = 0; i < sizeof begins / sizeof *begins; i++)
+		if (fes_file_has_shape(name, begins[i], ".efi"))
+			return true;
+	return false;
+}
+
 static int find_helper(void *userdata, const char *dir, const struct fat_entry *entry)
 {
 	const struct fes_finder *finder = userdata;
-	const char *name = entry->name;
 	char *path;
 	int r;
 
-	if (fes_file_is_dir(entry) ||
-		(!fes_file_has_shape(name, "fb", ".efi") && !fes_file_has_shape(name, "mm", ".efi") &&
-			!fes_file_has_shape(name, "grub", ".efi")))
+	if (fes_file_is_dir(entry) || !is_helper(entry->name))
 		return 0;
-	path = join(dir, name);
+	path = join(dir, entry->name);
 	r = path ? fes_finder_need_file(finder, path) : -ENOMEM;
 	free(path);
 	return r;

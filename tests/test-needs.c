@@ -146,6 +146,8 @@ static const struct fixture_file with_shim[] = {
 	{.path = "/EFI/BOOT/BOOTX64.EFI", .text = SHIM},
 	{.path = "/EFI/BOOT/fbx64.efi", .text = "f"},
 	{.path = "/EFI/BOOT/mmx64.efi", .text = "m"},
+	{.path = "/EFI/BOOT/shim_certificate_0.efi", .text = "c"},
+	{.path = "/EFI/BOOT/revocations_sbat.efi", .text = "r"},
 	{.path = "/EFI/BOOT/notes.txt", .text = "n"},
 	{.path = "/EFI/debian/shimx64.efi", .text = SHIM},
 	{.path = "/EFI/debian/BOOTX64.CSV", .text = "c"},
@@ -162,6 +164,8 @@ START_TEST(test_shim_takes_its_helpers_and_its_vendors_folder_along)
 	ck_assert(is_managed(&t->primary, "/EFI/BOOT/BOOTX64.EFI"));
 	ck_assert(is_managed(&t->primary, "/EFI/BOOT/fbx64.efi"));
 	ck_assert(is_managed(&t->primary, "/EFI/BOOT/mmx64.efi"));
+	ck_assert(is_managed(&t->primary, "/EFI/BOOT/shim_certificate_0.efi"));
+	ck_assert(is_managed(&t->primary, "/EFI/BOOT/revocations_sbat.efi"));
 	ck_assert(!is_managed(&t->primary, "/EFI/BOOT/notes.txt"));
 	ck_assert(is_managed(&t->primary, "/EFI/debian/BOOTX64.CSV"));
 	ck_assert(!is_managed(&t->primary, "/EFI/debian/fw"));
