@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -391,6 +392,16 @@ static const char *pass_counter(const char *plus)
 	if (!at || (strcasecmp(at, ".conf") != 0 && strcasecmp(at, ".efi") != 0))
 		return NULL;
 	return at;
+}
+
+char *fes_bls_companion(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	int dir_len = slash ? (int)(slash + 1 - path) : 0;
+	char identity[FAT_NAME_MAX], *companion;
+
+	(void)fes_bls_identity(path + dir_len, identity);
+	return asprintf(&companion, "%.*s%s.extra.d", dir_len, path, identity) < 0 ? NULL : companion;
 }
 
 bool fes_bls_identity(const char *name, char *ret)

@@ -56,6 +56,12 @@ void fes_bls_done(struct fes_bls *bls);
 bool fes_bls_identity(const char *name, char *ret);
 
 /*
+ * The directory with what the image at @path takes along (systemd-stub(7)): "/a/X.EFI.extra.d" of
+ * "/a/x+3.efi", the last part as fes_bls_identity() gives it. free() it; NULL: out of memory.
+ */
+char *fes_bls_companion(const char *path);
+
+/*
  * Whether boot counting has found the entry or image of this name bad: it has a counter, as above,
  * whose LEFT is 0.
  */

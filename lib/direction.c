@@ -131,7 +131,8 @@ static void keep_old_marks(const struct fes_origin *old, struct fes_origin *now)
 static bool is_referred(const struct fes_needs *needs, const char *folded)
 {
 	return !fes_paths_has(&needs->programs, folded) &&
-		(fes_paths_has(&needs->files, folded) || fes_paths_has(&needs->referred, folded));
+		(fes_paths_has(&needs->files, folded) || fes_paths_has(&needs->referred, folded) ||
+			fes_paths_cover(&needs->companions, folded));
 }
 
 /* What is managed of @tree because entries refer to it. A line of text cannot hold any name. */

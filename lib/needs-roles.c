@@ -82,13 +82,15 @@ int fes_needs_settle(struct fes_needs *needs, const struct fes_tree *tree)
 		const struct fes_node *node = tree->nodes[i];
 		char *folded;
 
-		if (node->directory || node->role != FES_MANAGED)
+		if (node->role != FES_MANAGED)
 			continue;
 		folded = fes_path_fold(node->path);
 		if (!folded)
 			r = -ENOMEM;
-		else if (fes_paths_has(&needs->files, folded))
+		else if (!node->directory && fes_paths_has(&needs->files, folded))
 			r = keep_file(needs, &files, folded);
+		else if (node->directory && fes_paths_has(&needs->dirs, folded))
+			r = fes_paths_add_above(&needs->leading, folded);
 		free(folded);
 	}
 	if (r < 0) {

@@ -32,6 +32,7 @@ void fes_needs_free(struct fes_needs *needs)
 	fes_paths_done(&needs->files);
 	fes_paths_done(&needs->programs);
 	fes_paths_done(&needs->dirs);
+	fes_paths_done(&needs->companions);
 	fes_paths_done(&needs->leading);
 	fes_paths_done(&needs->perhaps);
 	fes_paths_done(&needs->kept);
@@ -45,6 +46,7 @@ static void settle_paths(struct fes_needs *needs)
 	fes_paths_settle(&needs->files);
 	fes_paths_settle(&needs->programs);
 	fes_paths_settle(&needs->dirs);
+	fes_paths_settle(&needs->companions);
 	fes_paths_settle(&needs->leading);
 	fes_paths_settle(&needs->perhaps);
 	fes_paths_settle(&needs->kept);
@@ -53,12 +55,18 @@ static void settle_paths(struct fes_needs *needs)
 
 /* ---- entries ---- */
 
+static bool is_ours_to_need(const struct fes_finder *finder, const char *path)
+{
+	return !fes_path_is_off_limits(path) &&
+		fes_managed_role(finder->managed, path) != FES_MANAGED;
+}
+
 int fes_finder_need_file(const struct fes_finder *finder, const char *path)
 {
 	struct fes_needs *needs = finder->needs;
 	int r;
 
-	if (fes_path_is_off_limits(path) || fes_managed_role(finder->managed, path) == FES_MANAGED)
+	if (!is_ours_to_need(finder, path))
 		return 0;
 	r = fes_paths_add(&needs->files, path);
 	return r < 0 ? r : fes_paths_add_above(&needs->perhaps, path);
@@ -72,14 +80,36 @@ static bool may_be_theirs(const struct fes_bls_line *line, const char *path)
 	return fes_path_within(path, above);
 }
 
+/* What an image takes along decides how it boots. */
+static int need_companion(const struct fes_finder *finder, const char *path, bool theirs)
+{
+	struct fes_needs *needs = finder->needs;
+	char *companion = fes_bls_companion(path);
+	int r = companion ? fes_paths_add(&needs->dirs, companion) : -ENOMEM;
+
+	if (r == 0 && !theirs)
+		r = fes_paths_add(&needs->companions, companion);
+	free(companion);
+	return r;
+}
+
+static int need_file(const struct fes_finder *finder, const struct fes_bls_line *line,
+	const char *path, bool theirs)
+{
+	int r = fes_finder_need_file(finder, path);
+
+	if (r < 0 || !fes_bls_is_program(line) || !is_ours_to_need(finder, path))
+		return r;
+	return need_companion(finder, path, theirs);
+}
+
 static int need_on_primary(const struct fes_finder *finder, const struct fes_bls_line *line,
 	const char *path)
 {
-	int r = 0;
+	bool theirs = may_be_theirs(line, path);
+	int r = theirs ? fes_paths_add(&finder->needs->programs, path) : 0;
 
-	if (may_be_theirs(line, path))
-		r = fes_paths_add(&finder->needs->programs, path);
-	return r < 0 ? r : fes_finder_need_file(finder, path);
+	return r < 0 ? r : need_file(finder, line, path, theirs);
 }
 
 /* Whether a sync that brought the mirror an entry found what that refers to ours. 1, 0 or -ENOMEM. */
@@ -96,13 +126,15 @@ static int was_referred(const struct fes_finder *finder, const char *path)
  * An entry that came by a sync makes nothing ours that was not ours then: it may name what the primary
  * lacks, and the mirror has of its own.
  */
-static int need_on_mirror(const struct fes_finder *finder, bool synced, const char *path)
+static int need_on_mirror(const struct fes_finder *finder, const struct fes_bls_line *line,
+	bool synced, const char *path)
 {
 	int r = synced ? was_referred(finder, path) : 1;
 
 	if (r < 0)
 		return r;
-	return r > 0 ? fes_finder_need_file(finder, path) : fes_finder_need_referred(finder, path);
+	return r > 0 ? need_file(finder, line, path, false)
+		     : fes_finder_need_referred(finder, path);
 }
 
 static int need_path(const struct fes_finder *finder, const struct fes_bls_line *line, bool synced,
@@ -110,7 +142,7 @@ static int need_path(const struct fes_finder *finder, const struct fes_bls_line 
 {
 	if (!finder->primary)
 		return need_on_primary(finder, line, path);
-	return may_be_theirs(line, path) ? 0 : need_on_mirror(finder, synced, path);
+	return may_be_theirs(line, path) ? 0 : need_on_mirror(finder, line, synced, path);
 }
 
 static int need_line(const struct fes_finder *finder, const struct fes_bls_line *line, bool synced)
@@ -217,6 +249,8 @@ static int take_over(struct fes_needs *needs, const struct fes_needs *primary)
 		r = fes_paths_add_all(&needs->programs, &primary->programs);
 	if (r == 0)
 		r = fes_paths_add_all(&needs->dirs, &primary->dirs);
+	if (r == 0)
+		r = fes_paths_add_all(&needs->companions, &primary->companions);
 	if (r == 0)
 		r = fes_paths_add_all(&needs->leading, &primary->leading);
 	return r < 0 ? r : fes_paths_add_all(&needs->kept, &primary->kept);

@@ -12,13 +12,18 @@
 struct fes_references {
 	struct fes_paths paths; /* of what is referred to */
 	struct fes_paths above; /* of directories on the way there */
+	struct fes_paths companions; /* of directories with what images take along */
 	bool everything; /* some entry was not read: whatever there is may be needed */
 };
 
 static int add_path(struct fes_references *references, const char *path)
 {
-	int r = fes_paths_add(&references->paths, path);
+	char *companion = fes_bls_companion(path);
+	int r = companion ? fes_paths_add(&references->companions, companion) : -ENOMEM;
 
+	free(companion);
+	if (r == 0)
+		r = fes_paths_add(&references->paths, path);
 	return r < 0 ? r : fes_paths_add_above(&references->above, path);
 }
 
@@ -62,6 +67,7 @@ int fes_references_new(const struct fes_tree *mirror, const bool *ignored,
 	}
 	fes_paths_settle(&references->paths);
 	fes_paths_settle(&references->above);
+	fes_paths_settle(&references->companions);
 	*ret = references;
 	return 0;
 }
@@ -72,6 +78,7 @@ void fes_references_free(struct fes_references *references)
 		return;
 	fes_paths_done(&references->paths);
 	fes_paths_done(&references->above);
+	fes_paths_done(&references->companions);
 	free(references);
 }
 
@@ -86,6 +93,7 @@ bool fes_references_has(const struct fes_references *references, const struct fe
 	if (!folded)
 		return true;
 	has = fes_paths_has(&references->paths, folded) ||
+		fes_paths_cover(&references->companions, folded) ||
 		(node->directory && fes_paths_has(&references->above, folded));
 	free(folded);
 	return has;

@@ -390,6 +390,41 @@ test_a_program_of_efi_stays_when_its_entry_goes()
 	equal
 }
 
+# It decides how the image boots.
+test_what_an_image_takes_along_goes_with_it()
+{
+	volume p.img <<-'EOF'
+		/loader/entries/a.conf|uki /k/a+3.efi\n
+		/loader/entries/b.conf|linux /linux\n
+		/k/a+3.efi|=30000@1
+		/k/a.efi.extra.d/x.cred|2
+		/k/a.efi.extra.d/deep/y.raw|3
+		/linux|4
+	EOF
+	volume m.img <<-'EOF'
+		/k/b.efi.extra.d/x.cred|foreign
+	EOF
+	STAYS='^k/b'
+	synced
+	no_err
+	with p.img <<-'EOF'
+		/k/a.efi.extra.d/x.cred|another
+		/k/a.efi.extra.d/z.addon.efi|5
+	EOF
+	synced
+	with p.img <<-'EOF'
+		/k/b.efi.extra.d/x.cred|foreign
+	EOF
+	equal
+	without p.img /loader/entries/a.conf /k
+	synced
+	holds m.img <<-'EOF'
+		/loader/entries/b.conf|linux /linux\n
+		/linux|4
+		/k/b.efi.extra.d/x.cred|foreign
+	EOF
+}
+
 # ---- what does not go along ----
 
 test_what_nobody_refers_to_is_not_copied()

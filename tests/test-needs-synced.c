@@ -48,6 +48,67 @@ START_TEST(test_a_program_that_is_named_no_more_stays_and_a_kernel_goes)
 }
 END_TEST
 
+static const struct fixture_file with_image[] = {
+	{.path = "/EFI/Linux/a.efi", .size = 900, .seed = 1},
+	{.path = "/loader/loader.conf", .text = "timeout 3\n"},
+	{.path = "/loader/entries/i.conf", .text = "uki /k/i+3.efi\n"},
+	{.path = "/k/i+3.efi", .size = 2000, .seed = 5},
+	{.path = "/k/i.efi.extra.d/x.cred", .size = 100, .seed = 6},
+};
+
+/* The power went when the entry was gone, and these were not yet. */
+START_TEST(test_what_an_image_takes_along_goes_with_its_entry_at_last)
+{
+	struct syncing *t = syncing_new(fixture_new(FAT16, with_image, COUNT(with_image)),
+		fixture_new(FAT16, with_image, 1));
+
+	ck_assert_int_eq(syncing_run(t), FES_MIRROR_SYNCED);
+	fixture_expect_file(t->mirror.f, "/k/i.efi.extra.d/x.cred", 100, 6);
+	fixture_do(t->mirror.f, "mdel -i x.img ::/loader/entries/i.conf");
+	ck_assert_int_eq(sync_from(t, fixture_new(FAT16, with_image, 2)), FES_MIRROR_SYNCED);
+	ck_assert(!fixture_has(t->mirror.f, "/k"));
+	syncing_free(t);
+}
+END_TEST
+
+START_TEST(test_what_an_image_of_a_program_that_stays_takes_along_stays_with_it)
+{
+	static const struct fixture_file files[] = {
+		{.path = "/EFI/Linux/a.efi", .size = 900, .seed = 1},
+		{.path = "/loader/entries/i.conf", .text = "efi /EFI/k/i.efi\n"},
+		{.path = "/EFI/k/i.efi", .size = 2000, .seed = 5},
+		{.path = "/EFI/k/i.efi.extra.d/x.cred", .size = 100, .seed = 6},
+	};
+	struct syncing *t = syncing_new(fixture_new(FAT16, files, COUNT(files)),
+		fixture_new(FAT16, files, 1));
+
+	ck_assert_int_eq(syncing_run(t), FES_MIRROR_SYNCED);
+	ck_assert_int_eq(sync_from(t, fixture_new(FAT16, files, 1)), FES_MIRROR_SYNCED);
+	fixture_expect_file(t->mirror.f, "/EFI/k/i.efi", 2000, 5);
+	fixture_expect_file(t->mirror.f, "/EFI/k/i.efi.extra.d/x.cred", 100, 6);
+	syncing_free(t);
+}
+END_TEST
+
+/* It may come later: the folders are the same ones on both then. */
+START_TEST(test_what_an_image_that_is_not_there_would_take_along_is_in_sync)
+{
+	static const struct fixture_file files[] = {
+		{.path = "/EFI/Linux/a.efi", .size = 900, .seed = 1},
+		{.path = "/loader/entries/i.conf", .text = "efi /EFI/k/i.efi\nlinux /k/j\n"},
+		{.path = "/EFI/k/i.efi.extra.d/x.cred", .size = 100, .seed = 6},
+		{.path = "/k/j.extra.d/x.cred", .size = 100, .seed = 7},
+	};
+	struct syncing *t = syncing_new(fixture_new(FAT16, files, COUNT(files)),
+		fixture_new(FAT16, files, 1));
+
+	ck_assert_int_eq(syncing_run(t), FES_MIRROR_SYNCED);
+	ck_assert_int_eq(syncing_run(t), FES_MIRROR_IN_SYNC);
+	fixture_expect_file(t->mirror.f, "/k/j.extra.d/x.cred", 100, 7);
+	syncing_free(t);
+}
+END_TEST
+
 static const struct fixture_file with_forgotten_entry[] = {
 	{.path = "/EFI/Linux/a.efi", .size = 900, .seed = 1},
 	{.path = "/loader/loader.conf", .text = "timeout 3\n"},
@@ -116,6 +177,9 @@ static Suite *make_suite(void)
 	tcase_add_test(tc, test_a_foreign_file_that_the_primary_names_and_lacks_stays_foreign);
 	tcase_add_test(tc, test_a_file_that_the_primary_names_and_has_lost_goes);
 	tcase_add_test(tc, test_a_kernel_that_was_changed_in_its_place_is_not_foreign_for_that);
+	tcase_add_test(tc, test_what_an_image_takes_along_goes_with_its_entry_at_last);
+	tcase_add_test(tc, test_what_an_image_of_a_program_that_stays_takes_along_stays_with_it);
+	tcase_add_test(tc, test_what_an_image_that_is_not_there_would_take_along_is_in_sync);
 	return suite;
 }
 
