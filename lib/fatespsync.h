@@ -191,7 +191,7 @@ int fes_sync_add_excluded(struct fes_sync *sync, const char *path);
 void fes_sync_set_flags(struct fes_sync *sync, unsigned flags);
 
 enum fes_random_seed {
-	FES_RANDOM_SEED_AUTO = 0,   /* of each mirror that is changed */
+	FES_RANDOM_SEED_AUTO = 0,   /* of each mirror that is changed, or has the primary's */
 	FES_RANDOM_SEED_ALWAYS = 1, /* of each mirror */
 	FES_RANDOM_SEED_NEVER = 2,
 };

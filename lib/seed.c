@@ -117,6 +117,37 @@ int fes_seed_mint_from(struct fes_volume *volume, uint32_t first_cluster, uint32
 	return r;
 }
 
+static int load(const struct fes_seed_place *place, void **ret)
+{
+	int64_t n = fes_file_load(place->volume, place->first_cluster, place->size, FES_SEED_PATH, ret);
+
+	return n < 0 ? (int)n : 0;
+}
+
+static void drop(void *seed, size_t size)
+{
+	if (seed)
+		explicit_bzero(seed, size);
+	free(seed);
+}
+
+int fes_seed_equal(const struct fes_seed_place *a, const struct fes_seed_place *b)
+{
+	void *first = NULL, *second = NULL;
+	int r;
+
+	if (a->size != b->size || a->size < FES_SEED_LEN || a->size > FES_SEED_LEN_MAX)
+		return 0;
+	r = load(a, &first);
+	if (r == 0)
+		r = load(b, &second);
+	if (r == 0)
+		r = memcmp(first, second, a->size) == 0;
+	drop(first, a->size);
+	drop(second, a->size);
+	return r;
+}
+
 static int renew(struct fes_volume *volume, const struct fat_entry *entry, const char **ret_note)
 {
 	uint8_t seed[FES_SEED_LEN];

@@ -36,6 +36,19 @@ int fes_seed_mint(struct fes_context *context, const void *old, size_t old_len,
 int fes_seed_mint_from(struct fes_volume *volume, uint32_t first_cluster, uint32_t size,
 	uint8_t ret[FES_SEED_LEN]);
 
+/* A seed in the chain of @volume that begins at @first_cluster. */
+struct fes_seed_place {
+	struct fes_volume *volume;
+	uint32_t first_cluster;
+	uint32_t size;
+};
+
+/*
+ * Whether @a and @b are the same bytes, and such as boot loaders take. 1, 0, -ENOMEM (not reported) or an
+ * error of reading, reported.
+ */
+int fes_seed_equal(const struct fes_seed_place *a, const struct fes_seed_place *b);
+
 /*
  * Renew the seed of @volume where it stands: see fat_file_overwrite(). The entry stays as it is,
  * and so does the length.

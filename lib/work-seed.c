@@ -92,16 +92,38 @@ static int renew(struct fes_work *work)
 	return r == -ENOENT ? 0 : r;
 }
 
+/*
+ * Whether a mirror that did not change has the primary's, as after dd(1). One that cannot be read is
+ * told, and no reason to call a mirror failed whose files are in sync.
+ */
+static bool has_primarys(const struct fes_work *work)
+{
+	const struct fes_run *run = work->run;
+	const struct fes_node *p = fes_tree_find(run->tree, FES_SEED_PATH);
+	const struct fes_node *m = fes_tree_find(work->tree, FES_SEED_PATH);
+	struct fes_seed_place ours, theirs;
+
+	if (!p || p->directory || !m || m->directory)
+		return false;
+	ours = (struct fes_seed_place){run->primary, p->first_cluster, p->size};
+	theirs = (struct fes_seed_place){work->mirror->volume, m->first_cluster, m->size};
+	return fes_seed_equal(&ours, &theirs) > 0;
+}
+
+static bool is_due(const struct fes_work *work, bool changed)
+{
+	return changed || work->run->random_seed == FES_RANDOM_SEED_ALWAYS || has_primarys(work);
+}
+
 int fes_work_renew_seed(struct fes_work *work, bool changed)
 {
-	bool due = changed || work->run->random_seed == FES_RANDOM_SEED_ALWAYS;
 	int r = 0;
 
 	if (!may_touch_seed(work))
 		return 0;
 	if (work->old_seed > 0)
 		r = fat_wipe_free(work->mirror->volume->fat, work->old_seed, FES_SEED_PATH);
-	if (r == 0 && due && !work->made_seed)
+	if (r == 0 && !work->made_seed && is_due(work, changed))
 		r = renew(work);
 	work->seed_failed = r < 0;
 	work->error = r;

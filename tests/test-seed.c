@@ -405,6 +405,31 @@ START_TEST(test_a_mirror_that_is_in_sync_gets_a_new_seed_only_when_that_is_wante
 }
 END_TEST
 
+/* As dd(1) leaves it. */
+START_TEST(test_a_mirror_that_has_the_primarys_seed_gets_a_new_one)
+{
+	const struct fixture_file files[] = {
+		{.path = loader_conf, .text = "timeout 3"},
+		{.path = FES_SEED_PATH, .size = FES_SEED_LEN, .seed = 2},
+	};
+	struct syncing *pair = syncing_new(fixture_new(1, files, COUNT(files)),
+		fixture_new(0, files, COUNT(files)));
+	uint8_t old[FES_SEED_LEN];
+
+	fes_set_entropy(pair->context, count_up);
+	fill_seed(old, sizeof old);
+	pair->random_seed = FES_RANDOM_SEED_NEVER;
+	ck_assert_int_eq(syncing_run(pair), FES_MIRROR_IN_SYNC);
+	expect_kept(pair, FES_SEED_LEN);
+	pair->random_seed = FES_RANDOM_SEED_AUTO;
+	ck_assert_int_eq(syncing_run(pair), FES_MIRROR_IN_SYNC);
+	expect_minted(pair, old, sizeof old);
+	ck_assert_int_eq(syncing_run(pair), FES_MIRROR_IN_SYNC);
+	ck_assert_uint_eq(pair->stats.writes, 0);
+	syncing_free(pair);
+}
+END_TEST
+
 START_TEST(test_a_mirror_without_a_seed_gets_one)
 {
 	struct syncing *pair = new_pair(-1, _i);
@@ -589,6 +614,7 @@ int main(void)
 		test_a_mirror_that_changes_gets_a_new_seed_in_its_place,
 		test_a_mirror_that_changes_keeps_its_seed_when_that_is_wanted,
 		test_a_mirror_that_is_in_sync_gets_a_new_seed_only_when_that_is_wanted,
+		test_a_mirror_that_has_the_primarys_seed_gets_a_new_one,
 		test_a_mirror_fails_whose_files_are_in_sync_but_not_its_seed,
 		test_a_mirror_fails_when_the_kernel_refuses,
 		test_a_sync_that_fails_leaves_the_seed,
