@@ -37,7 +37,6 @@ static int came_by_sync(const struct fes_finder *finder, const char *path)
 	return r <= 0 ? r : fes_finder_has_mark(finder, path, fat_entry_short(&entry));
 }
 
-/* What a foreign loader starts is beside it. */
 static int keep_if_foreign(const struct fes_finder *finder, const char *path,
 	enum fes_loader_kind ours)
 {
@@ -54,7 +53,31 @@ static int keep_if_foreign(const struct fes_finder *finder, const char *path,
 	if (r != 0)
 		return r < 0 ? r : 0;
 	finder->needs->other_loader = path;
-	return fes_paths_add(&finder->needs->kept, "/EFI/BOOT");
+	return fes_paths_add(&finder->needs->kept, path);
+}
+
+static bool is_systemd_boot(const struct fes_loaders *loaders, const char *path)
+{
+	for (size_t i = 0; i < loaders->n; i++)
+		if (loaders->list[i].kind == FES_LOADER_SYSTEMD_BOOT &&
+			fat_name_equal(loaders->list[i].path, path))
+			return true;
+	return false;
+}
+
+/*
+ * What a foreign loader starts is beside it: nothing of ours comes between. systemd-boot for another kind
+ * of machine is nothing that it would start, and needs nothing that is there.
+ */
+static int keep_what_is_beside(const struct fes_finder *finder)
+{
+	const struct fes_node *dir = fes_tree_find(finder->primary, "/EFI/BOOT");
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && dir && i < dir->n_children; i++)
+		if (!is_systemd_boot(&finder->primary->needs->loaders, dir->children[i]->path))
+			r = fes_paths_add(&finder->needs->kept, dir->children[i]->path);
+	return r;
 }
 
 /* One that is neither systemd-boot nor shim is managed, too, when an entry refers to it. */
@@ -70,7 +93,7 @@ static int keep_foreign_loader(const struct fes_finder *finder)
 		if (node && node->role == FES_MANAGED)
 			r = keep_if_foreign(finder, file->path, file->kind);
 	}
-	return r;
+	return r == 0 && finder->needs->other_loader ? keep_what_is_beside(finder) : r;
 }
 
 /* A secret that was made on the mirror protects what was sealed there. */

@@ -222,6 +222,37 @@ START_TEST(test_another_boot_loader_is_neither_copied_nor_replaced)
 }
 END_TEST
 
+START_TEST(test_another_boot_loader_keeps_what_it_may_start_and_no_machine_from_ours)
+{
+	static const struct fixture_file ours[] = {
+		{.path = "/EFI/BOOT/BOOTX64.EFI", .text = LOADER},
+		{.path = "/EFI/BOOT/BOOTIA32.EFI", .text = LOADER},
+		{.path = "/EFI/BOOT/BOOTAA64.EFI", .text = SHIM},
+		{.path = "/EFI/BOOT/grubaa64.efi", .text = "g"},
+	};
+	static const struct fixture_file theirs[] = {
+		{.path = "/EFI/BOOT/BOOTX64.EFI", .text = LOADER "old"},
+		{.path = "/EFI/BOOT/BOOTIA32.EFI", .text = "refind"},
+		{.path = "/EFI/BOOT/grubaa64.efi", .text = "theirs"},
+	};
+	struct test *t = test_new();
+	struct fes_tree *copy;
+
+	read_primary(t, ours, N(ours));
+	read_mirror(t, theirs, N(theirs), false);
+	ck_assert(is_managed(&t->mirror, "/EFI/BOOT/BOOTX64.EFI"));
+	ck_assert(!is_managed(&t->mirror, "/EFI/BOOT/BOOTIA32.EFI"));
+	ck_assert(!is_managed(&t->mirror, "/EFI/BOOT/grubaa64.efi"));
+	ck_assert_str_eq(t->mirror.tree->needs->other_loader, "/EFI/BOOT/BOOTIA32.EFI");
+	ck_assert_int_eq(fes_tree_copy_for(t->primary.tree, t->mirror.tree->needs, &copy), 0);
+	ck_assert_int_eq(fes_tree_find(copy, "/EFI/BOOT/BOOTX64.EFI")->role, FES_MANAGED);
+	ck_assert_int_eq(fes_tree_find(copy, "/EFI/BOOT/BOOTIA32.EFI")->role, FES_FOREIGN);
+	ck_assert_int_eq(fes_tree_find(copy, "/EFI/BOOT/BOOTAA64.EFI")->role, FES_FOREIGN);
+	fes_tree_free(copy);
+	test_free(t);
+}
+END_TEST
+
 /* --force would not replace it either. */
 START_TEST(test_what_is_excluded_is_not_called_kept)
 {
@@ -573,6 +604,7 @@ static Suite *make_suite(void)
 	tcase_add_test(tc, test_shim_takes_its_helpers_and_its_vendors_folder_along);
 	tcase_add_test(tc, test_systemd_boot_stands_alone);
 	tcase_add_test(tc, test_another_boot_loader_is_neither_copied_nor_replaced);
+	tcase_add_test(tc, test_another_boot_loader_keeps_what_it_may_start_and_no_machine_from_ours);
 	tcase_add_test(tc, test_what_is_excluded_is_not_called_kept);
 	tcase_add_test(tc, test_forced_it_is_replaced);
 	tcase_add_test(tc, test_another_boot_secret_stays);
