@@ -156,3 +156,19 @@ int fes_finder_find_loaders(struct fes_finder *finder)
 	r = fes_file_each(finder->volume, "/EFI/BOOT", find_helper, finder);
 	return r < 0 ? r : find_vendor(finder);
 }
+
+int fes_finder_find_old_helpers(const struct fes_finder *finder)
+{
+	const struct fes_paths *referred = &finder->needs->origin.referred;
+	int r = 0;
+
+	if (!has_shim(finder->primary->needs))
+		return 0;
+	for (size_t i = 0; r == 0 && i < referred->n; i++) {
+		const char *path = referred->list[i];
+
+		if (fes_path_within(path, "/EFI/BOOT") && is_helper(strrchr(path, '/') + 1))
+			r = fes_paths_add(&finder->needs->referred, path);
+	}
+	return r;
+}

@@ -143,5 +143,7 @@ int fes_finder_keep_own(const struct fes_finder *finder, bool force)
 {
 	int r = force ? 0 : keep_foreign_loader(finder);
 
+	if (r == 0 && !finder->needs->other_loader)
+		r = fes_finder_find_old_helpers(finder);
 	return r < 0 ? r : keep_mixin(finder, finder->primary->needs, force);
 }

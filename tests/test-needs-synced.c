@@ -166,6 +166,61 @@ START_TEST(test_a_kernel_that_was_changed_in_its_place_is_not_foreign_for_that)
 }
 END_TEST
 
+static const struct fixture_file with_shim[] = {
+	{.path = "/EFI/Linux/a.efi", .size = 900, .seed = 1},
+	{.path = "/loader/loader.conf", .text = "timeout 3\n"},
+	{.path = "/EFI/BOOT/BOOTX64.EFI", .text = "UEFI SHIM\n$Version: 15.8 $\n"},
+	{.path = "/EFI/BOOT/grubx64.efi", .size = 700, .seed = 7},
+	{.path = "/EFI/BOOT/fbx64.efi", .size = 800, .seed = 8},
+};
+enum { N_WITHOUT_FALLBACK = COUNT(with_shim) - 1, N_WITHOUT_SHIM = 2 };
+
+static struct syncing *new_with_shim(void)
+{
+	struct syncing *t = syncing_new(fixture_new(FAT16, with_shim, COUNT(with_shim)),
+		fixture_new(FAT16, with_shim, 1));
+
+	ck_assert_int_eq(syncing_run(t), FES_MIRROR_SYNCED);
+	fixture_expect_file(t->mirror.f, "/EFI/BOOT/fbx64.efi", 800, 8);
+	return t;
+}
+
+START_TEST(test_shim_loses_the_fallback_that_the_primary_has_lost)
+{
+	struct syncing *t = new_with_shim();
+
+	ck_assert_int_eq(sync_from(t, fixture_new(FAT16, with_shim, N_WITHOUT_FALLBACK)),
+		FES_MIRROR_SYNCED);
+	ck_assert(!fixture_has(t->mirror.f, "/EFI/BOOT/fbx64.efi"));
+	fixture_expect_file(t->mirror.f, "/EFI/BOOT/grubx64.efi", 700, 7);
+	ck_assert_int_eq(syncing_run(t), FES_MIRROR_IN_SYNC);
+	syncing_free(t);
+}
+END_TEST
+
+START_TEST(test_a_fallback_that_is_somebody_elses_stays)
+{
+	struct syncing *t = new_with_shim();
+
+	fixture_do(t->mirror.f, "printf own | mcopy -D o -i x.img - ::/EFI/BOOT/fbx64.efi");
+	ck_assert_int_eq(sync_from(t, fixture_new(FAT16, with_shim, N_WITHOUT_FALLBACK)),
+		FES_MIRROR_IN_SYNC);
+	ck_assert(fixture_has(t->mirror.f, "/EFI/BOOT/fbx64.efi"));
+	syncing_free(t);
+}
+END_TEST
+
+START_TEST(test_without_shim_on_the_primary_its_helpers_stay)
+{
+	struct syncing *t = new_with_shim();
+
+	(void)sync_from(t, fixture_new(FAT16, with_shim, N_WITHOUT_SHIM));
+	ck_assert(fixture_has(t->mirror.f, "/EFI/BOOT/fbx64.efi"));
+	ck_assert(fixture_has(t->mirror.f, "/EFI/BOOT/grubx64.efi"));
+	syncing_free(t);
+}
+END_TEST
+
 static Suite *make_suite(void)
 {
 	Suite *suite = suite_create("needs-synced");
@@ -180,6 +235,9 @@ static Suite *make_suite(void)
 	tcase_add_test(tc, test_what_an_image_takes_along_goes_with_its_entry_at_last);
 	tcase_add_test(tc, test_what_an_image_of_a_program_that_stays_takes_along_stays_with_it);
 	tcase_add_test(tc, test_what_an_image_that_is_not_there_would_take_along_is_in_sync);
+	tcase_add_test(tc, test_shim_loses_the_fallback_that_the_primary_has_lost);
+	tcase_add_test(tc, test_a_fallback_that_is_somebody_elses_stays);
+	tcase_add_test(tc, test_without_shim_on_the_primary_its_helpers_stay);
 	return suite;
 }
 
