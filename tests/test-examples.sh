@@ -156,6 +156,27 @@ test_metrics_of_a_mirror_that_is_refused()
 		"mirror_state{partuuid=\"$B\",name=\"b.img:1\",type=\"esp\",state=\"refused\"} 1"
 }
 
+# Each file that differs is told: more than fits into an argument.
+test_metrics_of_a_mirror_of_which_very_much_differs()
+{
+	local names
+
+	mkdir bin collected
+	names=$(seq -f '{"kind": "new", "path": "/EFI/Linux/kernel-%06.0f.efi"}' -s , 4000)
+	cat >bin/fatespsync <<-END
+		#!/bin/sh
+		cat <<EOF
+		{"list": ["$B"], "mirrors": [{"mirror": "b.img", "state": "differs", "notes": [],
+		"changes": [$names]}]}
+		EOF
+		exit 1
+	END
+	chmod +x bin/fatespsync
+	(($(wc -c <bin/fatespsync) > 128 * 1024)) || fail 'too little differs'
+	PATH=$PWD/bin:$PATH metrics
+	has 'up 1' 'exit_status 1' "mirror_in_sync$(mirror '' b.img) 0"
+}
+
 test_metrics_without_a_list()
 {
 	make_disks
