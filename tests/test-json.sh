@@ -145,6 +145,21 @@ test_esps_in_all_roles()
 	prints list 0 list
 }
 
+# A primary may be named that is no ESP, and --force takes mirrors that are none.
+test_volumes_that_are_no_esps()
+{
+	make_disks
+	cut_out a.img volume
+	prints list 0 --primary=volume list
+	json '[.esps[] | select(.role == "primary").type] == ["other"]'
+	make_gpt b.img "$(esp_line $B ebd0a0a2-b9e5-4433-87c0-68b6b72699c7)"
+	make_fat b.img BBBB0002
+	put_list a.img $A $B
+	boot_from $A
+	prints list 0 list
+	json '[.esps[] | select(.role == "mirror").type] == ["other"]'
+}
+
 test_what_is_waited_for()
 {
 	list_disks $A $B
