@@ -424,6 +424,49 @@ test_only_mirrors_are_mirrors()
 	no_err
 }
 
+# --force takes partitions of any type. The XBOOTLDR beside a mirror is on no list.
+test_mirrors_of_any_type_are_mirrors()
+{
+	place_helpers
+	list_disks $A $B $C
+	make_gpt b.img "$(esp_line $B ebd0a0a2-b9e5-4433-87c0-68b6b72699c7)"
+	make_fat b.img BBBB0002
+	helper 0 is-mirror $B "${DISKS[@]}"
+	truncate -s $((OFFSET + SIZE + 4 * MIB)) c.img
+	printf '%s\n' 'label: gpt' "$(esp_line $C)" \
+		"size=4096, type=bc13c2ff-59e6-4262-a352-b275fd6f7172, uuid=$D" | write_table c.img
+	helper 0 is-mirror $C "${DISKS[@]}"
+	helper 1 is-mirror $D "${DISKS[@]}"
+}
+
+# note_calls: what the program is asked for from now on is noted in "calls".
+note_calls()
+{
+	rm sys/usr/sbin/fatespsync
+	cat >sys/usr/sbin/fatespsync <<-EOF
+		#!/bin/sh
+		echo "\$*" >>$PWD/calls
+		exec $FATESPSYNC "\$@"
+	EOF
+	chmod +x sys/usr/sbin/fatespsync
+}
+
+# Who reads no list while somebody has locked the primary's disk sees no mirrors on it.
+test_a_late_mirror_is_asked_for_with_the_patience_of_its_sync()
+{
+	local timeout
+
+	place_helpers
+	list_disks $A $B
+	note_calls
+	helper 0 is-mirror $B "${DISKS[@]}"
+	timeout=$(property fatespsync-late@.service.in ExecStart | grep '^--timeout=')
+	grep -qe "$timeout .*list\$" calls || complain "not $timeout: $(cat calls)"
+	# That of the settings counts for the sync, too.
+	helper 0 is-mirror $B "${DISKS[@]}" --timeout 5
+	grep -qe ' --timeout=5 list$' calls || complain "not that of the settings: $(cat calls)"
+}
+
 test_a_mirror_that_is_gone_is_missing_and_no_late_one()
 {
 	place_helpers
