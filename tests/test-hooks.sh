@@ -45,11 +45,13 @@ make_stub()
 		cd $PWD
 		echo "\$*" >>calls
 		[[ ! -t 0 && \$(readlink /proc/self/fd/0) == /dev/null ]] || echo 'stdin is used' >>wrong
+		words=()
+		for word; do [[ \$word == -* ]] || words+=("\$word"); done
 		case " \$* " in
 		*' list '*) exec cat esps ;;
 		*' ls '*)
-			! grep -qx "\$2" damaged || exit 4
-			((\$# == 2)) || exec grep -qx "\$2" lists
+			! grep -qx "\${words[1]}" damaged || exit 4
+			((\${#words[@]} == 2)) || exec grep -qx "\${words[1]}" lists
 			exit 0
 			;;
 		esac
@@ -578,23 +580,36 @@ test_a_list_without_a_primary_is_not_silent()
 
 test_settings_are_passed_on()
 {
+	local disk='disk*'
+
 	make_system
-	mkdir -p sys/etc/default
-	echo "FATESPSYNC_OPTIONS='--disk=/dev/* --exclude=/EFI/x  --quick'" \
-		>sys/etc/default/fatespsync
+	touch "$disk" disk1
+	set_settings "FATESPSYNC_OPTIONS='--disk=$disk --exclude=/EFI/x  --quick'"
 	postinst
-	[[ $(grep -v '^ls ' calls) == '-q --no-legend --disk=/dev/* list
---strict --disk=/dev/* --exclude=/EFI/x --quick' ]] || complain "calls: $(cat calls)"
-	echo "FATESPSYNC_OPTIONS='--exclude /x --disk /dev/x'" >sys/etc/default/fatespsync
+	[[ $(grep -v ' ls ' calls) == "--timeout=5 -q --no-legend --disk=$disk list
+--strict --disk=$disk --exclude=/EFI/x --quick" ]] || complain "calls: $(cat calls)"
+	set_settings "FATESPSYNC_OPTIONS='--exclude /x --disk $disk'"
 	rm calls
 	postinst
-	[[ $(grep -v '^ls ' calls) == '-q --no-legend --disk=/dev/x list
---strict --exclude /x --disk /dev/x' ]] || complain "calls: $(cat calls)"
-	echo "FATESPSYNC_OPTIONS=--primary=PARTUUID=1234" >sys/etc/default/fatespsync
+	[[ $(grep -v ' ls ' calls) == "--timeout=5 -q --no-legend --disk=$disk list
+--strict --exclude /x --disk $disk" ]] || complain "calls: $(cat calls)"
+	set_settings FATESPSYNC_OPTIONS=--primary=PARTUUID=1234
 	rm calls
 	: >esps
 	postinst
 	[[ $(cat calls) == '--strict --primary=PARTUUID=1234' ]] || complain "calls: $(cat calls)"
+}
+
+test_a_disk_of_the_settings_that_is_gone_is_not_silent()
+{
+	make_system
+	set_settings 'FATESPSYNC_OPTIONS=--disk=gone'
+	: >esps
+	: >lists
+	echo 3 >status
+	postinst
+	synced_once
+	warned 'nothing was synced'
 }
 
 # A slip there would end the hook, and dpkg with it.

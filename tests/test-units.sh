@@ -520,6 +520,40 @@ test_only_machines_with_a_list_are_looked_at()
 	no_err
 }
 
+# Then nobody knows whether there is a list.
+test_disks_of_the_settings_that_are_gone_are_told()
+{
+	place_helpers
+	make_disks
+	boot_from $A
+	helper 1 has-list --disk=a.img --disk=b.img
+	helper 0 has-list --disk=a.img --disk=gone.img
+	helper 0 has-list --disk gone.img --quick
+	no_out
+	no_err
+}
+
+# What somebody has locked may have a list, and the run has the time to wait for it.
+test_what_is_locked_is_left_to_the_run()
+{
+	local image lock
+
+	place_helpers
+	make_disks
+	boot_from $A
+	SECONDS=0
+	for image in a.img b.img; do
+		exec {lock}<$image
+		flock $lock
+		helper 0 has-list --disk=a.img --disk=b.img
+		no_out
+		no_err
+		exec {lock}<&-
+	done
+	((SECONDS < 30)) || complain "$SECONDS seconds"
+	helper 1 has-list --disk=a.img --disk=b.img
+}
+
 test_a_status_that_is_good_is_told()
 {
 	place_helpers
