@@ -3,6 +3,7 @@
 
 /* Struct bodies and calls shared inside lib/ only. */
 
+#include <limits.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <sys/types.h>
@@ -591,10 +592,12 @@ int fes_locks_try(struct fes_context *context, struct fes_lock_request *requests
 	bool report_held, struct fes_locks *ret);
 void fes_locks_done(struct fes_locks *locks);
 
-/* How long to wait for locks, in milliseconds. */
+/* How long to wait for locks, in milliseconds; some weeks at most. */
 static inline unsigned fes_lock_patience(const struct fes_context *context)
 {
-	return context->timeout_seconds * 1000;
+	unsigned seconds = context->timeout_seconds;
+
+	return seconds < UINT_MAX / 1000 ? seconds * 1000 : UINT_MAX;
 }
 
 /* Wait a little between two tries, and take that from *@left_ms. */

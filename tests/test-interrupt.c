@@ -9,6 +9,7 @@
 
 #include <check.h>
 #include <errno.h>
+#include <limits.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -243,13 +244,13 @@ static void *interrupt_soon(void *userdata)
 	return NULL;
 }
 
-/* Without an interruption these would take a month. */
-static int run_locked(struct run *run, const char *locked)
+/* Without an interruption these would take a month, or a lifetime. */
+static int run_locked(struct run *run, const char *locked, unsigned seconds)
 {
 	pthread_t thread;
 	int lock, r;
 
-	fes_set_timeout(run->context, 2000000);
+	fes_set_timeout(run->context, seconds);
 	lock = blkdev_lock_path(locked, true);
 	ck_assert_int_ge(lock, 0);
 	ck_assert_int_eq(pthread_create(&thread, NULL, interrupt_soon, run->context), 0);
@@ -264,7 +265,7 @@ START_TEST(test_waiting_for_the_primary_ends)
 	struct run run;
 
 	run_begin(&run);
-	ck_assert_int_eq(run_locked(&run, run.primary), -ECANCELED);
+	ck_assert_int_eq(run_locked(&run, run.primary, 2000000), -ECANCELED);
 	expect_untouched(&run, 0);
 	expect_untouched(&run, 1);
 	run_end(&run);
@@ -276,8 +277,20 @@ START_TEST(test_waiting_for_a_mirror_ends)
 	struct run run;
 
 	run_begin(&run);
-	ck_assert_int_eq(run_locked(&run, run.mirrors[1]), 0);
+	ck_assert_int_eq(run_locked(&run, run.mirrors[1], 2000000), 0);
 	expect_untouched(&run, 1);
+	run_end(&run);
+}
+END_TEST
+
+/* The first one would be 0 milliseconds in 32 bits. */
+START_TEST(test_what_is_waited_for_longest_is_waited_for)
+{
+	static const unsigned seconds[] = {1u << 29, UINT_MAX};
+	struct run run;
+
+	run_begin(&run);
+	ck_assert_int_eq(run_locked(&run, run.primary, seconds[_i]), -ECANCELED);
 	run_end(&run);
 }
 END_TEST
@@ -308,6 +321,7 @@ static Suite *make_suite(void)
 	tcase_add_test(tc, test_mirrors_that_were_not_begun_say_that_nothing_was_written);
 	tcase_add_test(tc, test_waiting_for_the_primary_ends);
 	tcase_add_test(tc, test_waiting_for_a_mirror_ends);
+	tcase_add_loop_test(tc, test_what_is_waited_for_longest_is_waited_for, 0, 2);
 	tcase_add_test(tc, test_an_interrupted_volume_is_not_waited_for);
 	suite_add_tcase(suite, tc);
 	return suite;
