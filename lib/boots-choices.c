@@ -34,6 +34,11 @@ static void add_complete(struct count *count, uint64_t size)
 		count->choices.largest = size;
 }
 
+static int shown(const char *text)
+{
+	return fes_log_measure(text, TEXT_MAX);
+}
+
 /* ---- what is wrong with an entry ---- */
 
 /* Of several paths on a line: the first that is missing, or empty, if another one is there. */
@@ -63,8 +68,8 @@ static int describe(const struct count *count, const struct fes_type1 *entry, co
 	struct fat_entry found;
 	int r = fes_file_find(count->judged->volume, path, &found);
 
-	return r < 0 ? r : fes_notes_add(count->judged->notes, "%.*s: %.*s (%s) is %s", TEXT_MAX,
-		entry->path, TEXT_MAX, path, key,
+	return r < 0 ? r : fes_notes_add(count->judged->notes, "%.*s: %.*s (%s) is %s",
+		shown(entry->path), entry->path, shown(path), path, key,
 		r == 0 ? "missing" : fes_file_is_dir(&found) ? "a directory" : "empty");
 }
 
@@ -82,8 +87,8 @@ static int note_missing(const struct count *count, const struct fes_type1 *entry
 		path = line->whole;
 	if (path)
 		return describe(count, entry, path, line->key);
-	return fes_notes_add(count->judged->notes, "%.*s: '%.*s' (%s) names no file", TEXT_MAX,
-		entry->path, TEXT_MAX, line->value, line->key);
+	return fes_notes_add(count->judged->notes, "%.*s: '%.*s' (%s) names no file",
+		shown(entry->path), entry->path, shown(line->value), line->value, line->key);
 }
 
 /* Beyond some the names of entries tell nothing new; how many there are is told at the end. */
@@ -100,7 +105,7 @@ static int reject(struct count *count, const struct fes_type1 *entry,
 	if (line)
 		return note_missing(count, entry, line);
 	return fes_notes_add(count->judged->notes,
-		"%.*s: names nothing to boot (linux, uki, efi)", TEXT_MAX, entry->path);
+		"%.*s: names nothing to boot (linux, uki, efi)", shown(entry->path), entry->path);
 }
 
 /* ---- what it takes ---- */
@@ -147,7 +152,7 @@ static int take_unread(struct count *count, const struct fes_type1 *entry)
 {
 	add_complete(count, 0);
 	return fes_notes_add(count->judged->notes,
-		"%.*s: is too large to be looked into", TEXT_MAX, entry->path);
+		"%.*s: is too large to be looked into", shown(entry->path), entry->path);
 }
 
 static int take_entry(struct count *count, const struct fes_type1 *entry)
@@ -191,7 +196,7 @@ static int take_image(void *userdata, const char *dir, const struct fat_entry *e
 		add_complete(count, size_in_clusters(count, entry->size));
 	else if (is_told(count))
 		return fes_notes_add(count->judged->notes, "%s/%.*s: is empty", dir,
-			TEXT_MAX, entry->name);
+			shown(entry->name), entry->name);
 	return 0;
 }
 

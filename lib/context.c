@@ -131,6 +131,17 @@ void fes_log_one_line(char *text)
 			*text = '?';
 }
 
+int fes_log_measure(const char *text, size_t max)
+{
+	size_t len = strnlen(text, max + 1);
+
+	if (len <= max)
+		return (int)len;
+	for (len = max; len > 0 && ((unsigned char)text[len] & 0xc0) == 0x80;)
+		len--;
+	return (int)len;
+}
+
 void fes_log(struct fes_context *context, enum fes_log_level level, const char *format, ...)
 {
 	char text[4096];

@@ -57,6 +57,9 @@ void fes_insist(struct fes_context *context, bool insist);
 /* Keep @text one line whatever names are in it. Other control characters are for who prints it. */
 void fes_log_one_line(char *text);
 
+/* Bytes of @text to show, at most @max, which do not end within a character. For "%.*s". */
+int fes_log_measure(const char *text, size_t max);
+
 /* ---- volume.c ---- */
 
 /* A device and its FAT volume, opened and closed together; what is known of it stays. */

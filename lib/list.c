@@ -203,7 +203,7 @@ __attribute__((format(printf, 2, 3))) static int refuse(const struct parser *par
 /* The same for the line in hand. */
 static int refuse_line(const struct parser *parser, const char *what, struct span word)
 {
-	int shown = word.len > SHOWN_MAX ? SHOWN_MAX : (int)word.len;
+	int shown = word.len > SHOWN_MAX ? fes_log_measure(word.at, SHOWN_MAX) : (int)word.len;
 
 	return refuse(parser, "line %zu: '%.*s%s' %s", parser->list.n + 1, shown, word.at,
 		word.len > SHOWN_MAX ? "..." : "", what);

@@ -42,23 +42,11 @@ static bool is_enough(const struct warner *w)
 	return w->n_found > TOLD_MAX || w->n_lacks > LACKS_MAX;
 }
 
-/* Bytes of @text to show, which do not end within a character. */
-static int measure_shown(const char *text)
-{
-	size_t len = strnlen(text, TEXT_MAX + 1);
-
-	if (len <= TEXT_MAX)
-		return (int)len;
-	for (len = TEXT_MAX; len > 0 && ((unsigned char)text[len] & 0xc0) == 0x80;)
-		len--;
-	return (int)len;
-}
-
 static void warn(struct warner *w, const char *text)
 {
 	const struct fes_volume *volume = w->tree->volume;
 	const char *value = w->line->value;
-	int shown = measure_shown(value);
+	int shown = fes_log_measure(value, TEXT_MAX);
 
 	if (is_told(w))
 		fes_log(volume->context, FES_LOG_WARNING, "%s: %s: line %u: %s %.*s%s: %s",

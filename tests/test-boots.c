@@ -307,6 +307,31 @@ START_TEST(test_beside_a_complete_entry_it_is_a_warning)
 }
 END_TEST
 
+static char *append(char *at, const char *text, size_t n)
+{
+	for (; n > 0; n--)
+		at = stpcpy(at, text);
+	return at;
+}
+
+/* Of the name of the entry, which fixtures take in Latin-1, and of what is missing. */
+START_TEST(test_long_names_are_cut_between_characters)
+{
+	char path[1024], text[1024], note[1024], *end;
+	const struct fixture_file files[] = {LOADER, {.path = path, .text = text}};
+	struct test *t;
+
+	strcpy(append(stpcpy(path, "/loader/entries/x"), "\xfc", 200), ".conf");
+	append(stpcpy(text, "linux /"), "ü", 200);
+	end = append(stpcpy(note, "/loader/entries/x"), "ü", 141);
+	strcpy(append(stpcpy(end, ": /"), "ü", 149), " (linux) is missing");
+	t = TEST_WITH(files);
+	ck_assert_str_eq(judge(t), "no complete boot entry in /loader/entries or /EFI/Linux");
+	expect_notes(&t->esp, note, NULL);
+	free_test(t);
+}
+END_TEST
+
 static const char *const complete[] = {
 	"linux /token/linux",
 	"linux /token/linux\ninitrd /token/ucode /token/linux",
@@ -824,6 +849,7 @@ int main(void)
 	tcase_add_loop_test(tc, test_shim_alone_starts_nothing, 0, COUNT(beside_shim));
 	tcase_add_loop_test(tc, test_what_an_entry_lacks_is_named, 0, COUNT(incomplete));
 	tcase_add_loop_test(tc, test_beside_a_complete_entry_it_is_a_warning, 0, COUNT(incomplete));
+	tcase_add_test(tc, test_long_names_are_cut_between_characters);
 	tcase_add_loop_test(tc, test_either_reading_of_blanks_is_complete, 0, COUNT(complete));
 	tcase_add_test(tc, test_an_image_without_a_byte_is_not_complete);
 	tcase_add_test(tc, test_many_incomplete_entries_are_named_in_part);

@@ -266,6 +266,8 @@ START_TEST(test_a_text_can_be_64_kib_long_and_no_longer)
 }
 END_TEST
 
+#define U10 "üüüüüüüüüü"
+
 /* They go to terminals and logs. */
 START_TEST(test_messages_are_short_and_of_one_line)
 {
@@ -275,6 +277,8 @@ START_TEST(test_messages_are_short_and_of_one_line)
 	text[sizeof text - 1] = '\0';
 	expect_refused(text, "...' is no partition UUID");
 	ck_assert_uint_lt(strlen(message), 200);
+	expect_refused("x" U10 U10 U10 U10 U10 U10 "\n",
+		"line 1: 'x" U10 U10 U10 U10 "üüüüüüüüü...' is no partition UUID");
 	expect_refused("\033[31mx\x7f\n", "'?[31mx?'");
 	expect_refused("manage x\ry\n", "'x?y'");
 }
