@@ -94,7 +94,9 @@ void fes_interrupt(struct fes_context *context);
  *
  * Every failure is logged. Returns 0, or
  *   -ENOENT, -EACCES, ...  as open(2)
+ *   -EINVAL        ":N" where N is no number of a partition, or behind a partition
  *   -EISDIR        a directory
+ *   -ENOTUNIQ      several partitions have that tag, or the disk has several ESPs
  *   -EMEDIUMTYPE   no FAT volume and no partition table with an ESP
  *   -EUCLEAN       a FAT volume whose boot sector contradicts itself or the device
  *   -ENOTSUP       a FAT volume of a kind that is not handled
@@ -266,7 +268,7 @@ void fes_sync_set_progress(struct fes_sync *sync, fes_progress_fn fn, void *user
  *   any error of fes_volume_open() for the primary
  *   -EBADMSG     its list cannot be understood
  *   -ENOKEY      it is not on its list
- *   -ENOTUNIQ    another ESP of the list is mounted where system tools write to
+ *   -ENOTUNIQ    also: another ESP of the list is mounted where system tools write to
  *   -ESTALE      it, or its list, does not stand still
  *   -EALREADY    it was run before
  * All but the last are logged, and no mirror was written to. No list, or none but the primary on it:
