@@ -84,8 +84,25 @@ the_package_syncs_when_it_is_configured_and_when_it_is_triggered()
 	unset DPKG_ROOT
 }
 
+# The package did not bring them, but nobody else reads them.
+purge_takes_the_settings_along_and_nothing_less_does()
+{
+	local settings verb
+
+	make_scratch
+	settings=$SCRATCH/etc/default/fatespsync
+	mkdir -p "${settings%/*}"
+	for verb in remove upgrade disappear abort-install purge purge; do
+		[[ $verb == purge ]] || echo FATESPSYNC_OPTIONS= >"$settings"
+		DPKG_ROOT=$SCRATCH sh debian/fatespsync.postrm $verb || fail "postrm $verb: $?"
+		[[ $verb == purge || -e $settings ]] || fail "postrm $verb: the settings are gone"
+		[[ $verb != purge || ! -e $settings ]] || fail "postrm purge: the settings are left"
+	done
+}
+
 the_package_syncs_when_it_is_configured_and_when_it_is_triggered
 examples_are_where_their_list_says
+purge_takes_the_settings_along_and_nothing_less_does
 the_symbols_file_has_what_the_library_exports
 the_triggers_are_those_that_are_documented
 the_version_is_that_of_configure
