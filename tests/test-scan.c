@@ -286,6 +286,18 @@ START_TEST(test_a_copy_is_not_the_same_disk)
 }
 END_TEST
 
+START_TEST(test_partitions_are_counted_from_1)
+{
+	char name[PATH_MAX + 8];
+	struct fes_spec spec;
+
+	(void)snprintf(name, sizeof name, "%s:0", m.paths[A]);
+	(void)look_at_all();
+	ck_assert_int_eq(fes_spec_resolve(&host, name, take_message, &m, &spec), -EINVAL);
+	ck_assert(machine_said(&m, "error: ", "\"0\" is no partition number; the first is 1"));
+}
+END_TEST
+
 /* ---- disks that do not answer ---- */
 
 START_TEST(test_a_disk_that_does_not_answer_is_gone_on_without)
@@ -376,6 +388,7 @@ int main(void)
 		test_a_disk_that_is_named_twice_is_looked_at_once,
 		test_disks_that_are_not_there_are_not_one,
 		test_a_copy_is_not_the_same_disk,
+		test_partitions_are_counted_from_1,
 		test_a_disk_that_does_not_answer_is_gone_on_without,
 		test_nobody_waits_longer_because_the_clock_is_set,
 		test_a_disk_that_answers_when_all_is_over_does_no_harm,
