@@ -101,43 +101,42 @@ int fes_tree_judge_choices(struct fes_tree *tree)
 	return r;
 }
 
-/* ---- which of a mirror's could still be booted after a sync ---- */
+/* ---- which could be booted after a sync ---- */
 
-static bool goes(const struct fes_comparison *c, const char *path)
+/* Whether the primary's @entry comes, with all that it names. 1, 0 or an error. */
+static int entry_comes(const struct fes_type1_place *place, const struct fes_type1 *entry)
 {
-	const struct fes_node *m = path ? fes_tree_find(c->mirror, path) : NULL;
-	const struct fes_node *p = m ? c->back[m->id] : NULL;
+	const struct fes_node *p = fes_tree_find(place->sync->primary, entry->path);
+	const struct fes_bls_line *line;
+	int r;
 
-	return m && m->role == FES_MANAGED && !(p && p->size > 0);
+	if (!p || !fes_node_is_entry(p))
+		return 0;
+	r = fes_type1_find_missing(place, entry, &line);
+	return r < 0 ? r : r == 0;
 }
 
-static bool any_goes(const struct fes_comparison *c, const struct fes_bls *bls)
+static bool image_comes(const struct fes_tree *primary)
 {
-	for (size_t i = 0; i < bls->n_lines; i++) {
-		const struct fes_bls_line *line = &bls->lines[i];
+	for (size_t i = 0; i < primary->n_nodes; i++) {
+		const struct fes_node *p = primary->nodes[i];
 
-		if (goes(c, line->whole))
-			return true;
-		for (size_t j = 0; j < line->n_parts; j++)
-			if (goes(c, line->parts[j]))
-				return true;
-	}
-	return false;
-}
-
-bool fes_choice_stays(const struct fes_comparison *c)
-{
-	const struct fes_type1s *entries = &c->mirror->needs->entries;
-
-	for (size_t i = 0; i < entries->n; i++) {
-		const struct fes_node *m = fes_tree_find(c->mirror, entries->list[i].path);
-		const struct fes_node *p = m ? c->back[m->id] : NULL;
-
-		if (p && m->complete && fes_node_is_entry(m) && c->same[p->id] &&
-			!any_goes(c, &entries->list[i].bls))
+		if (fes_node_is_choice(p) && !fes_node_is_entry(p) && p->size > 0)
 			return true;
 	}
 	return false;
+}
+
+int fes_choice_comes(const struct fes_comparison *c, const struct fes_type1s *entries)
+{
+	unsigned left = LOOKUPS_MAX;
+	struct fes_type1_place place = {
+		.volume = c->mirror->volume, .tree = c->mirror, .sync = c, .left = &left};
+	int r = image_comes(c->primary);
+
+	for (size_t i = 0; r == 0 && i < entries->n; i++)
+		r = entry_comes(&place, &entries->list[i]);
+	return r;
 }
 
 /* ---- one identity, one name ---- */

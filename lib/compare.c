@@ -309,6 +309,16 @@ static int compare_contents(struct fes_comparison *c, struct fes_digester *diges
 	return r;
 }
 
+bool fes_comparison_settles(const struct fes_comparison *c, const char *path,
+	const struct fes_node **ret)
+{
+	const struct fes_node *p = fes_tree_find(c->primary, path);
+	const struct fes_node *m = fes_tree_find(c->mirror, path);
+
+	*ret = p && p->role == FES_MANAGED ? p : NULL;
+	return *ret || (m && m->role == FES_MANAGED);
+}
+
 int fes_compare(const struct fes_tree *primary, const struct fes_tree *mirror,
 	struct fes_digester *digester, bool quick, struct fes_comparison **ret)
 {

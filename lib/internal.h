@@ -348,6 +348,13 @@ int fes_compare(const struct fes_tree *primary, const struct fes_tree *mirror,
 	struct fes_digester *digester, bool quick, struct fes_comparison **ret);
 void fes_comparison_free(struct fes_comparison *comparison);
 
+/*
+ * Whether a sync decides what stands at @path on the mirror: then *@ret is the primary's node that comes
+ * there, or stays, NULL for none. Else what the mirror has there, if anything, is its own.
+ */
+bool fes_comparison_settles(const struct fes_comparison *comparison, const char *path,
+	const struct fes_node **ret);
+
 /* ---- plan.c ---- */
 
 enum fes_site_kind {
@@ -461,11 +468,14 @@ int fes_tree_judge_choices(struct fes_tree *tree);
 bool fes_tree_offers_choice(const struct fes_tree *tree);
 bool fes_tree_has_choice(const struct fes_tree *tree);
 
+struct fes_type1s;
+
 /*
- * Whether an entry of the mirror that could be booted stays as it is in a sync, with all that it names:
- * although on the primary it may lack a file that is not managed.
+ * Whether the mirror has a choice that can be booted once it is in sync, 1 or 0: of the primary, whose
+ * @entries these are. That it is complete there is not enough, nor needed: it may name files that are not
+ * mirrored, and those may be the mirror's own. Or -ENOMEM or a device error.
  */
-bool fes_choice_stays(const struct fes_comparison *comparison);
+int fes_choice_comes(const struct fes_comparison *comparison, const struct fes_type1s *entries);
 
 /* Of choices with one identity have one managed only: see fes_tree_read(). 0 or -ENOMEM. */
 int fes_tree_drop_doubles(struct fes_tree *tree);

@@ -84,6 +84,12 @@ static int require_xbootldr(struct pair *pair)
 	return -ENXIO;
 }
 
+/* Whether the volume has something to boot when it is in line: 1, 0, or an error. */
+static int gets_choice(const struct fes_work *work)
+{
+	return fes_choice_comes(work->comparison, &work->run->tree->needs->entries);
+}
+
 /* If one fails the other is planned nevertheless: it may have problems of its own to tell. */
 static int plan(struct pair *pair)
 {
@@ -97,10 +103,15 @@ static int plan(struct pair *pair)
 	return r < 0 ? r : esp;
 }
 
-/* Whether anything in @a or in @b, of which each may be missing, can be booted. */
-static bool has_choice(const struct fes_tree *a, const struct fes_tree *b)
+/* Whether anything in @esp or in @xbootldr, which may be missing, can be booted. */
+static bool has_choice(const struct fes_tree *esp, const struct fes_tree *xbootldr)
 {
-	return (a && fes_tree_has_choice(a)) || (b && fes_tree_has_choice(b));
+	return fes_tree_has_choice(esp) || (xbootldr && fes_tree_has_choice(xbootldr));
+}
+
+static bool primary_has_choice(const struct fes_run *run)
+{
+	return has_choice(run->tree, run->xbootldr ? run->xbootldr->tree : NULL);
 }
 
 static bool anything_changed(const struct pair *pair)
@@ -132,14 +143,17 @@ static bool should_have_choice(const struct pair *pair)
 	return name_other_place(pair) || pair->esp.origin.known || fes_tree_offers_choice(run->tree);
 }
 
-static bool loses_choice(const struct pair *pair)
+/* 1 if the disk will have something to boot, 0, or an error. An XBOOTLDR that is the primary's stays. */
+static int disk_gets_choice(const struct pair *pair)
 {
 	const struct fes_run *run = pair->esp.run;
+	int r = gets_choice(&pair->esp);
 
-	return has_choice(pair->esp.tree, pair->xbootldr.tree) &&
-		!has_choice(run->tree, run->xbootldr ? run->xbootldr->tree : NULL) &&
-		!fes_choice_stays(pair->esp.comparison) &&
-		!(pair->xbootldr.mirror && fes_choice_stays(pair->xbootldr.comparison));
+	if (r != 0)
+		return r;
+	if (pair->xbootldr.mirror)
+		return gets_choice(&pair->xbootldr);
+	return run->xbootldr && fes_tree_has_choice(run->xbootldr->tree);
 }
 
 static void report_loss(struct pair *pair)
@@ -148,26 +162,42 @@ static void report_loss(struct pair *pair)
 	struct fes_volume *mirror = pair->esp.mirror->volume;
 	const char *other = name_other_place(pair);
 	bool known = pair->esp.origin.known; /* else it is no copy of the primary, which may have more */
+	bool has = primary_has_choice(run);
 
 	fes_volume_report(mirror,
-		"there are complete boot entries on its disk, but none on the primary's (%s%s%s): going on would leave none here; mend the primary%s%s%s; --force goes on",
-		run->primary->name, other ? ", " : "", other ? other : "",
+		"there are complete boot entries on its disk, but %s on the primary's (%s%s%s)%s: going on would leave none here; mend the primary%s%s%s; --force goes on",
+		has ? "those" : "none", run->primary->name, other ? ", " : "", other ? other : "",
+		has ? " name files that are not mirrored" : "",
 		known ? ", or, if this is the one to keep, sync the other way round (--primary=" : "",
 		known ? mirror->name : "", known ? ")" : "");
 }
 
 /*
  * A primary with nothing to boot may be one of which a volume was formatted by mistake, or that lost its
- * kernel when it was full, or to a power cut: then the mirror may be all that still boots.
+ * kernel when it was full, or to a power cut: then the mirror may be all that still boots. What is left to
+ * boot on the primary does not help a mirror that does not get it.
  */
 static int require_choice(struct pair *pair)
 {
-	if (pair->esp.run->flags & FES_SYNC_FORCE || !anything_changed(pair) ||
-		!should_have_choice(pair) || !loses_choice(pair))
+	int r;
+
+	if (!should_have_choice(pair) || !has_choice(pair->esp.tree, pair->xbootldr.tree))
 		return 0;
-	report_loss(pair);
-	pair->esp.error = -ENODATA;
-	return -ENODATA;
+	r = disk_gets_choice(pair);
+	if (r > 0)
+		return 0;
+	if (r == 0)
+		report_loss(pair);
+	pair->esp.error = r < 0 ? r : -ENODATA;
+	return pair->esp.error;
+}
+
+/* A sync takes from no disk what it boots from. */
+static int require_booting(struct pair *pair)
+{
+	if (pair->esp.run->flags & FES_SYNC_FORCE || !anything_changed(pair))
+		return 0;
+	return require_choice(pair);
 }
 
 static int commit(struct pair *pair)
@@ -350,7 +380,7 @@ void fes_mirror_sync(struct fes_mirror *mirror, const struct fes_run *run)
 	if (r == 0)
 		r = plan(&pair);
 	if (r == 0)
-		r = require_choice(&pair);
+		r = require_booting(&pair);
 	if (r == 0 && anything_to_do(&pair) && !(run->flags & FES_SYNC_DRY_RUN))
 		do_it(&pair);
 	if (r == 0)

@@ -162,10 +162,13 @@ static int found(bool directory, uint32_t size)
 
 static int find_file(const struct fes_type1_place *place, const char *path)
 {
-	const struct fes_node *node = place->tree ? fes_tree_find(place->tree, path) : NULL;
+	const struct fes_node *node;
 	struct fat_entry entry;
 	int r;
 
+	if (place->sync && fes_comparison_settles(place->sync, path, &node))
+		return node ? found(node->directory, node->size) : FES_TYPE1_MISSING;
+	node = place->tree ? fes_tree_find(place->tree, path) : NULL;
 	if (node)
 		return found(node->directory, node->size);
 	if (place->left && *place->left == 0)

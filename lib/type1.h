@@ -49,6 +49,7 @@ enum fes_type1_found {
 struct fes_type1_place {
 	struct fes_volume *volume;
 	const struct fes_tree *tree; /* what has been read of it; NULL: nothing */
+	const struct fes_comparison *sync; /* it is a mirror, as this sync leaves it; NULL: as it is */
 	unsigned *left; /* paths that may be looked up beside that; after these all count as there. NULL: any */
 };
 

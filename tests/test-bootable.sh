@@ -332,6 +332,32 @@ test_a_broken_primary_does_not_take_a_disk_over_that_boots()
 	err_lacks "--primary="
 }
 
+# What is left to boot on the primary is another system's, or finds its place kept: a mirror does not get it.
+test_what_only_the_primary_can_boot_takes_nothing_from_a_mirror()
+{
+	make_booting
+	make_dirs a.img /EFI/Microsoft /EFI/Microsoft/Boot
+	put_text a.img /EFI/Microsoft/Boot/bootmgfw.efi windows
+	put_text a.img /loader/entries/windows.conf "efi /EFI/Microsoft/Boot/bootmgfw.efi"
+	run 0
+	take a.img /token/6.1/linux
+	refused 4
+	err_has "complete boot entries on its disk, but those on the primary.s \(a\.img:1\) name files that are not mirrored: .*--force"
+	refused 1 status
+	out_has "^  state +refused: there are complete boot entries" "^  boots +yes$"
+
+	put_text a.img /token/6.1/linux "$(seq 4000)"
+	run 0
+	put_text b.img /EFI/BOOT/BOOTX64.EFI GRUB
+	put_text a.img /EFI/BOOT/vmlinuz kernel
+	put_text a.img /loader/entries/token-6.1.conf "linux /EFI/BOOT/vmlinuz"
+	refused 4
+	err_has "name files that are not mirrored" "--force replaces it"
+	run 0 --force
+	run 0 status
+	out_lacks "^  boots +no"
+}
+
 test_what_a_mirror_keeps_and_boots_from_is_no_reason_to_refuse()
 {
 	make_booting

@@ -761,8 +761,10 @@ test_what_is_excluded_does_not_go_along()
 		/token/initrd|mine
 		/loader/entries/old.conf|linux /token/initrd\n
 	EOF
+	refused 4 --primary=p.img --exclude=/token/initrd --exclude=/ucode sync m.img
+	err_has "name files that are not mirrored"
 	STAYS='initrd'
-	synced --exclude=/token/initrd --exclude=/ucode
+	synced --force --exclude=/token/initrd --exclude=/ucode
 	err_has '/loader/entries/a\.conf.*/token/initrd' '/loader/entries/a\.conf.*/ucode'
 	holds m.img <<-'EOF'
 		/loader/entries/a.conf|linux /token/linux\ninitrd /token/initrd\ninitrd /ucode\n

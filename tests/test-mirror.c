@@ -360,6 +360,68 @@ START_TEST(test_what_a_mirror_keeps_and_boots_from_is_not_lost)
 }
 END_TEST
 
+START_TEST(test_a_mirror_that_does_not_boot_has_nothing_to_lose)
+{
+	struct syncing *t = new_broken(broken_entry, COUNT(broken_entry));
+
+	fixture_do(t->mirror.f, "mdel -i x.img ::/k/linux");
+	fixture_do(t->mirror.f, "printf 'linux /k/none' | mcopy -o -i x.img - ::/loader/entries/a.conf");
+	ck_assert_int_eq(syncing_run(t), FES_MIRROR_SYNCED);
+	syncing_free(t);
+}
+END_TEST
+
+/* Of two entries the one whose kernel is there names a file that is another system's. */
+static const struct fixture_file theirs_entry[] = {
+	{.path = "/loader/entries/a.conf", .text = "linux /k/linux"},
+	{.path = "/loader/entries/windows.conf", .text = "efi /EFI/Microsoft/Boot/bootmgfw.efi"},
+	{.path = "/EFI/Microsoft/Boot/bootmgfw.efi", .size = 2000, .seed = 2},
+};
+
+START_TEST(test_an_entry_that_boots_the_primary_alone_does_not_stand_for_those_of_a_mirror)
+{
+	struct syncing *t = new_broken(theirs_entry, COUNT(theirs_entry));
+
+	expect_no_loss(t);
+	ck_assert_msg(strstr(t->message, "but those on the primary's (primary) name files that are not mirrored") != NULL,
+		"%s", t->message);
+	syncing_free(t);
+}
+END_TEST
+
+/* The mirror has that system, too: its entry can be booted there. */
+START_TEST(test_an_entry_whose_files_the_mirror_has_of_its_own_does)
+{
+	struct syncing *t = new_broken(theirs_entry, COUNT(theirs_entry));
+
+	fixture_do(t->mirror.f, "mmd -i x.img ::/EFI ::/EFI/Microsoft ::/EFI/Microsoft/Boot");
+	fixture_do(t->mirror.f, "printf own | mcopy -i x.img - ::/EFI/Microsoft/Boot/bootmgfw.efi");
+	ck_assert_int_eq(syncing_run(t), FES_MIRROR_SYNCED);
+	ck_assert(!fixture_has(t->mirror.f, "/k/linux"));
+	syncing_free(t);
+}
+END_TEST
+
+/* The kernel is beside the boot loader, and the mirror keeps another one there. */
+START_TEST(test_an_entry_whose_kernel_finds_its_place_kept_does_not_stand_for_those_of_a_mirror)
+{
+	static const struct fixture_file files[] = {
+		{.path = "/loader/entries/b.conf", .text = "linux /EFI/BOOT/linux"},
+		{.path = "/EFI/BOOT/BOOTX64.EFI", .text = "#### LoaderInfo: systemd-boot 252 ####"},
+		{.path = "/EFI/BOOT/linux", .size = 3000, .seed = 2},
+	};
+	struct syncing *t = new_broken(files, COUNT(files));
+
+	fixture_do(t->mirror.f, "mmd -i x.img ::/EFI ::/EFI/BOOT");
+	fixture_do(t->mirror.f, "printf GRUB | mcopy -i x.img - ::/EFI/BOOT/BOOTX64.EFI");
+	expect_no_loss(t);
+	t->flags = FES_SYNC_FORCE;
+	ck_assert_int_eq(syncing_run(t), FES_MIRROR_SYNCED);
+	fixture_expect_file(t->mirror.f, "/EFI/BOOT/linux", 3000, 2);
+	syncing_free(t);
+}
+END_TEST
+
 /* ---- a sync that fails in part ---- */
 
 /* Sync from another primary. */
@@ -464,6 +526,10 @@ int main(void)
 	tcase_add_test(tc, test_a_primary_without_entries_takes_over_a_disk_that_was_never_synced);
 	tcase_add_test(tc, test_a_primary_that_lost_its_entries_takes_none_from_its_mirror);
 	tcase_add_test(tc, test_what_a_mirror_keeps_and_boots_from_is_not_lost);
+	tcase_add_test(tc, test_a_mirror_that_does_not_boot_has_nothing_to_lose);
+	tcase_add_test(tc, test_an_entry_that_boots_the_primary_alone_does_not_stand_for_those_of_a_mirror);
+	tcase_add_test(tc, test_an_entry_whose_files_the_mirror_has_of_its_own_does);
+	tcase_add_test(tc, test_an_entry_whose_kernel_finds_its_place_kept_does_not_stand_for_those_of_a_mirror);
 	tcase_add_test(tc, test_a_sync_that_failed_at_any_write_leaves_nothing_of_its_own);
 	tcase_add_test(tc, test_what_found_no_room_comes_when_the_old_contents_are_gone);
 	tcase_add_test(tc, test_what_finds_no_room_at_all_is_noted);
