@@ -17,7 +17,7 @@
  *   back on both before the first commit on either. Until then a problem with one ends both, with
  *   their old contents.
  *
- *   Commits, when the primary's XBOOTLDR has something to boot: first what the ESP's entries refer
+ *   Commits, when the XBOOTLDR gets something to boot: first what the ESP's entries refer
  *   to and the boot loader, which should be new before entries that it may have to understand; then
  *   all of the XBOOTLDR; then the ESP's entries, and what goes from it. Until all is new on the
  *   XBOOTLDR, what can be booted stays on the ESP; and afterwards there is something on the
@@ -35,7 +35,7 @@ struct pair {
 	struct fes_work xbootldr; /* no mirror: none */
 	struct fes_work *volumes[2];
 	size_t n;
-	bool xbootldr_leads; /* the primary's has something to boot */
+	bool xbootldr_leads; /* it will have something to boot */
 };
 
 static void begin(struct pair *pair, struct fes_mirror *mirror, const struct fes_run *run)
@@ -44,7 +44,6 @@ static void begin(struct pair *pair, struct fes_mirror *mirror, const struct fes
 	if (mirror->xbootldr) {
 		pair->xbootldr = (struct fes_work){
 			.mirror = mirror->xbootldr, .esp = mirror, .run = run->xbootldr};
-		pair->xbootldr_leads = fes_tree_has_choice(run->xbootldr->tree);
 		pair->volumes[pair->n++] = &pair->xbootldr;
 	}
 	pair->volumes[pair->n++] = &pair->esp;
@@ -90,13 +89,25 @@ static int gets_choice(const struct fes_work *work)
 	return fes_choice_comes(work->comparison, &work->run->tree->needs->entries);
 }
 
+static int plan_xbootldr(struct pair *pair)
+{
+	int r = fes_work_plan(&pair->xbootldr);
+
+	if (r < 0)
+		return r;
+	r = gets_choice(&pair->xbootldr);
+	pair->xbootldr_leads = r > 0;
+	pair->xbootldr.error = r < 0 ? r : 0;
+	return pair->xbootldr.error;
+}
+
 /* If one fails the other is planned nevertheless: it may have problems of its own to tell. */
 static int plan(struct pair *pair)
 {
 	int r = 0, esp;
 
 	if (pair->xbootldr.mirror) {
-		r = fes_work_plan(&pair->xbootldr);
+		r = plan_xbootldr(pair);
 		pair->esp.keep_images = pair->xbootldr_leads && pair->xbootldr.mirror->n_changes > 0;
 	}
 	esp = fes_work_plan(&pair->esp);

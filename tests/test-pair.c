@@ -712,6 +712,34 @@ START_TEST(test_who_comes_first_and_is_done_stays_so)
 }
 END_TEST
 
+/* Kernels move to the ESP; an entry on the XBOOTLDR boots what is another system's there, and no mirror's. */
+static struct test *new_way_back_beside_another_system(void)
+{
+	static const struct fixture_file theirs[] = {
+		ENTRY("theirs", "efi /EFI/Microsoft/Boot/bootmgfw.efi"),
+		FILE_OF("/EFI/Microsoft/Boot/bootmgfw.efi", 1500, 6),
+	};
+
+	return test_with(fixture_new(FAT16, old_esp, COUNT(old_esp)),
+		fixture_new(FAT16, theirs, COUNT(theirs)),
+		fixture_new(FAT12, new_esp, COUNT(new_esp)),
+		fixture_new(FAT12, new_xbootldr, COUNT(new_xbootldr)));
+}
+
+START_TEST(test_an_xbootldr_that_gets_nothing_to_boot_does_not_come_first)
+{
+	struct test *t = new_way_back_beside_another_system();
+	uint64_t nth = 1;
+
+	for (; sync_with_fault(t, _i, TESTDEV_WRITE, nth); nth++)
+		expect_something_to_boot(t);
+	ck_assert(has_entry(t, ESP, "old"));
+	ck_assert(has(t, XBOOTLDR, "/loader/entries/theirs.conf"));
+	ck_assert_uint_gt(nth, 5);
+	free_test(t);
+}
+END_TEST
+
 static void add_case(Suite *suite, const char *name, const TTest *const *tests, size_t n, int loops)
 {
 	TCase *tc = suite_add_case(suite, name, tests, n, loops);
@@ -742,6 +770,7 @@ static Suite *make_suite(void)
 		test_a_primary_that_changes_keeps_both_from_being_committed,
 		test_a_write_that_fails_leaves_something_to_boot,
 		test_a_read_that_fails_leaves_something_to_boot,
+		test_an_xbootldr_that_gets_nothing_to_boot_does_not_come_first,
 	};
 	Suite *suite = suite_create("pair");
 
