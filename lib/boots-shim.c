@@ -4,47 +4,62 @@
 #include "lib/boots.h"
 #include "lib/file.h"
 
-/* What shim may start. */
-struct stages {
+void fes_shim_note_beside(struct fes_shim_stages *stages, const char *name, uint32_t size)
+{
+	stages->second |= size > 0 && fes_file_has_shape(name, "grub", ".efi");
+	stages->fallback |= size > 0 && fes_file_has_shape(name, "fb", ".efi");
+}
+
+void fes_shim_note_vendors(struct fes_shim_stages *stages, const char *name, uint32_t size)
+{
+	stages->csv |= size > 0 && fes_file_has_shape(name, "BOOT", ".CSV");
+}
+
+bool fes_shim_starts(const struct fes_shim_stages *stages)
+{
+	return stages->second || (stages->fallback && stages->csv);
+}
+
+/* ---- of a volume ---- */
+
+struct search {
 	struct fes_volume *volume;
-	bool second, fallback, csv;
+	struct fes_shim_stages stages;
 };
 
 static int take_stage(void *userdata, const char *dir, const struct fat_entry *entry)
 {
-	struct stages *stages = userdata;
+	struct search *search = userdata;
 
 	(void)dir;
-	if (fes_file_is_dir(entry) || entry->size == 0)
-		return 0;
-	stages->second |= fes_file_has_shape(entry->name, "grub", ".efi");
-	stages->fallback |= fes_file_has_shape(entry->name, "fb", ".efi");
+	if (!fes_file_is_dir(entry))
+		fes_shim_note_beside(&search->stages, entry->name, entry->size);
 	return 0;
 }
 
 static int take_csv(void *userdata, const char *dir, const struct fat_entry *entry)
 {
-	struct stages *stages = userdata;
+	struct search *search = userdata;
 
 	(void)dir;
-	stages->csv |= !fes_file_is_dir(entry) && entry->size > 0 &&
-		fes_file_has_shape(entry->name, "BOOT", ".CSV");
+	if (!fes_file_is_dir(entry))
+		fes_shim_note_vendors(&search->stages, entry->name, entry->size);
 	return 0;
 }
 
 static int take_vendor(void *userdata, const char *path)
 {
-	struct stages *stages = userdata;
+	struct search *search = userdata;
 
-	return fes_file_each(stages->volume, path, take_csv, stages);
+	return fes_file_each(search->volume, path, take_csv, search);
 }
 
 int fes_boots_shim_starts(struct fes_volume *esp)
 {
-	struct stages stages = {.volume = esp};
-	int r = fes_file_each(esp, "/EFI/BOOT", take_stage, &stages);
+	struct search search = {.volume = esp};
+	int r = fes_file_each(esp, "/EFI/BOOT", take_stage, &search);
 
-	if (r == 0 && stages.fallback)
-		r = fes_vendors_each(esp, take_vendor, &stages);
-	return r < 0 ? r : stages.second || (stages.fallback && stages.csv);
+	if (r == 0 && search.stages.fallback)
+		r = fes_vendors_each(esp, take_vendor, &search);
+	return r < 0 ? r : fes_shim_starts(&search.stages);
 }

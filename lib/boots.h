@@ -48,12 +48,35 @@ int fes_boots_add_choices(const struct fes_boots_volume *judged, struct fes_choi
 
 /* ---- boots-shim.c ---- */
 
+/* What a shim in /EFI/BOOT may start. Files without a byte are none. */
+struct fes_shim_stages {
+	bool second;        /* beside it */
+	bool fallback, csv; /* beside it, and what that reads, in another directory of /EFI */
+};
+
+/* Note a file beside shim; a vendor's, in another directory of /EFI. */
+void fes_shim_note_beside(struct fes_shim_stages *stages, const char *name, uint32_t size);
+void fes_shim_note_vendors(struct fes_shim_stages *stages, const char *name, uint32_t size);
+
+bool fes_shim_starts(const struct fes_shim_stages *stages);
+
 /*
  * Whether a shim in /EFI/BOOT of @esp has something to start: grub*.efi beside it, or fb*.efi and a
  * vendor's BOOT*.CSV in another directory of /EFI (shim, README.fallback). 1, 0, or an error of
  * fes_boots_judge().
  */
 int fes_boots_shim_starts(struct fes_volume *esp);
+
+/* ---- boots-after.c ---- */
+
+/* Whether a sync brings the mirror any of the primary's @loaders, or leaves it as it is there. */
+bool fes_loaders_any_comes(const struct fes_comparison *comparison, const struct fes_loaders *loaders);
+
+/*
+ * Whether there is something to start from /EFI/BOOT of the mirror once it is in sync with a primary that
+ * has these @loaders, as fes_boots_find_loader() would say then: 1, 0, or an error of fes_boots_judge().
+ */
+int fes_loaders_will_start(const struct fes_comparison *comparison, const struct fes_loaders *loaders);
 
 /* ---- boots-loaders.c ---- */
 

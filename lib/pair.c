@@ -2,6 +2,8 @@
 #include <config.h>
 
 #include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
 
 #include "lib/boots.h"
 #include "lib/needs.h"
@@ -167,20 +169,34 @@ static int disk_gets_choice(const struct pair *pair)
 	return run->xbootldr && fes_tree_has_choice(run->xbootldr->tree);
 }
 
-static void report_loss(struct pair *pair)
+/* What goes on to be said: how to get out of it. */
+static void report_loss(struct pair *pair, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+static void report_loss(struct pair *pair, const char *format, ...)
 {
-	const struct fes_run *run = pair->esp.run;
 	struct fes_volume *mirror = pair->esp.mirror->volume;
-	const char *other = name_other_place(pair);
 	bool known = pair->esp.origin.known; /* else it is no copy of the primary, which may have more */
-	bool has = primary_has_choice(run);
+	char what[4096];
+	va_list args;
 
-	fes_volume_report(mirror,
-		"there are complete boot entries on its disk, but %s on the primary's (%s%s%s)%s: going on would leave none here; mend the primary%s%s%s; --force goes on",
-		has ? "those" : "none", run->primary->name, other ? ", " : "", other ? other : "",
-		has ? " name files that are not mirrored" : "",
+	va_start(args, format);
+	(void)vsnprintf(what, sizeof what, format, args);
+	va_end(args);
+	fes_volume_report(mirror, "%s; mend the primary%s%s%s; --force goes on", what,
 		known ? ", or, if this is the one to keep, sync the other way round (--primary=" : "",
 		known ? mirror->name : "", known ? ")" : "");
+}
+
+static void report_lost_choice(struct pair *pair)
+{
+	const struct fes_run *run = pair->esp.run;
+	const char *other = name_other_place(pair);
+	bool has = primary_has_choice(run);
+
+	report_loss(pair,
+		"there are complete boot entries on its disk, but %s on the primary's (%s%s%s)%s: going on would leave none here",
+		has ? "those" : "none", run->primary->name, other ? ", " : "", other ? other : "",
+		has ? " name files that are not mirrored" : "");
 }
 
 /*
@@ -198,17 +214,54 @@ static int require_choice(struct pair *pair)
 	if (r > 0)
 		return 0;
 	if (r == 0)
-		report_loss(pair);
+		report_lost_choice(pair);
 	pair->esp.error = r < 0 ? r : -ENODATA;
+	return pair->esp.error;
+}
+
+/*
+ * A primary without a boot loader in /EFI/BOOT may be in order: firmware may have boot entries of its own. But
+ * not one whose loader there is broken; nor if the mirror got its own by a sync.
+ */
+static bool should_have_loader(const struct pair *pair)
+{
+	return pair->esp.origin.known ||
+		fes_loaders_any_comes(pair->esp.comparison, &pair->esp.run->tree->needs->loaders);
+}
+
+/* 1, 0, or an error. */
+static int loses_loader(const struct pair *pair)
+{
+	int r = fes_loaders_will_start(pair->esp.comparison, &pair->esp.run->tree->needs->loaders);
+	const char *lacking;
+
+	if (r != 0 || !should_have_loader(pair))
+		return r < 0 ? r : 0;
+	r = fes_boots_find_loader(pair->esp.mirror->volume, &lacking);
+	return r < 0 ? r : !lacking;
+}
+
+static int require_loader(struct pair *pair)
+{
+	int r = loses_loader(pair);
+
+	if (r > 0)
+		report_loss(pair,
+			"its boot loader in /EFI/BOOT has something to start, but the primary's (%s) would have nothing here: it is missing, empty, or a shim alone",
+			pair->esp.run->primary->name);
+	pair->esp.error = r > 0 ? -ENODATA : r;
 	return pair->esp.error;
 }
 
 /* A sync takes from no disk what it boots from. */
 static int require_booting(struct pair *pair)
 {
+	int r;
+
 	if (pair->esp.run->flags & FES_SYNC_FORCE || !anything_changed(pair))
 		return 0;
-	return require_choice(pair);
+	r = require_choice(pair);
+	return r < 0 ? r : require_loader(pair);
 }
 
 static int commit(struct pair *pair)

@@ -298,6 +298,23 @@ test_a_primary_that_does_not_boot_takes_nothing_from_a_mirror_that_does()
 	! mdir -b -i b.img@@$OFFSET ::/token >/dev/null 2>&1 || complain "the kernel is still there"
 }
 
+# A shim needs its second stage, which a mirror with systemd-boot does not have.
+test_a_shim_alone_takes_no_boot_loader_from_a_mirror()
+{
+	make_booting
+	run 0
+	put_text a.img /EFI/BOOT/BOOTX64.EFI "$(printf 'UEFI SHIM\n$Version: 15.8 $')"
+	cp b.img before.img
+	refused 4
+	err_has "^fatespsync: b\.img:1: its boot loader in /EFI/BOOT has something to start, but the primary.s \(a\.img:1\) would have nothing here: .*--primary=b\.img:1.*--force"
+	refused 1 status
+	out_has "^  state +refused: its boot loader" "^  boots +yes$"
+	cmp b.img before.img || complain "the mirror was written to"
+	put_text a.img /EFI/BOOT/grubx64.efi GRUB
+	run 0
+	says b.img yes
+}
+
 # What other boot loaders start is not looked into: that may be all that the primary has.
 test_a_primary_that_boots_in_another_way_takes_a_disk_over()
 {

@@ -422,6 +422,144 @@ START_TEST(test_an_entry_whose_kernel_finds_its_place_kept_does_not_stand_for_th
 }
 END_TEST
 
+/* ---- boot loaders ---- */
+
+#define SYSTEMD_BOOT {.path = "/EFI/BOOT/BOOTX64.EFI", .text = "#### LoaderInfo: systemd-boot 252 ####"}
+#define SHIM {.path = "/EFI/BOOT/BOOTX64.EFI", .text = "UEFI SHIM\n$Version: 15.8 $"}
+#define FALLBACK {.path = "/EFI/BOOT/fbx64.efi", .size = 900, .seed = 3}
+#define VENDOR {.path = "/EFI/debian/shimx64.efi", .text = "UEFI SHIM\n$Version: 15.8 $"}, \
+	{.path = "/EFI/debian/grubx64.efi", .size = 3000, .seed = 4}
+
+/* An ESP of the machine whose boot loader changes. */
+static struct fixture *esp_with(int type, const struct fixture_file *files, size_t n)
+{
+	struct fixture_file all[8] = {whole_entry[0], whole_entry[1]};
+
+	ck_assert_uint_le(n, COUNT(all) - 2);
+	memcpy(all + 2, files, n * sizeof *files);
+	return fixture_new(type, all, n + 2);
+}
+
+/* The mirror was never synced. */
+static struct syncing *new_loaders(const struct fixture_file *primary, size_t n_primary,
+	const struct fixture_file *mirror, size_t n_mirror)
+{
+	return syncing_new(esp_with(FAT16, primary, n_primary), esp_with(FAT12, mirror, n_mirror));
+}
+
+static void expect_loader_kept(struct syncing *t)
+{
+	ck_assert_int_eq(syncing_run(t), FES_MIRROR_REFUSED);
+	ck_assert_msg(strstr(t->message, "mirror: its boot loader in /EFI/BOOT has something to start") &&
+		strstr(t->message, "(primary)") && strstr(t->message, "--force goes on"), "%s", t->message);
+	ck_assert_uint_eq(t->stats.writes, 0);
+	t->flags = FES_SYNC_FORCE;
+	ck_assert_int_eq(syncing_run(t), FES_MIRROR_SYNCED);
+	syncing_free(t);
+}
+
+static void expect_loader_taken(struct syncing *t)
+{
+	ck_assert_int_eq(syncing_run(t), FES_MIRROR_SYNCED);
+	fixture_judge(t->mirror.f);
+	syncing_free(t);
+}
+
+static const struct fixture_file systemd_boot[] = {SYSTEMD_BOOT};
+static const struct fixture_file shim_alone[] = {SHIM};
+static const struct fixture_file shim_and_grub[] = {
+	SHIM, {.path = "/EFI/BOOT/grubx64.efi", .size = 3000, .seed = 4}};
+static const struct fixture_file shim_and_empty_grub[] = {SHIM, {.path = "/EFI/BOOT/grubx64.efi"}};
+static const struct fixture_file shim_and_fallback[] = {
+	SHIM, FALLBACK, VENDOR, {.path = "/EFI/debian/BOOTX64.CSV", .text = "shimx64.efi,debian"}};
+static const struct fixture_file shim_and_empty_csv[] = {
+	SHIM, FALLBACK, VENDOR, {.path = "/EFI/debian/BOOTX64.CSV"}};
+static const struct fixture_file grub[] = {{.path = "/EFI/BOOT/BOOTX64.EFI", .text = "GRUB"}};
+
+static const struct fixture_file empty_loader[] = {{.path = "/EFI/BOOT/BOOTX64.EFI"}};
+
+START_TEST(test_a_shim_that_starts_nothing_does_not_replace_what_starts)
+{
+	expect_loader_kept(new_loaders(shim_alone, COUNT(shim_alone), systemd_boot, COUNT(systemd_boot)));
+	expect_loader_kept(new_loaders(shim_and_empty_grub, COUNT(shim_and_empty_grub), systemd_boot,
+		COUNT(systemd_boot)));
+	expect_loader_kept(new_loaders(shim_and_empty_grub, COUNT(shim_and_empty_grub), shim_and_grub,
+		COUNT(shim_and_grub)));
+	expect_loader_kept(new_loaders(shim_and_empty_csv, COUNT(shim_and_empty_csv), shim_and_fallback,
+		COUNT(shim_and_fallback)));
+}
+END_TEST
+
+START_TEST(test_a_shim_that_starts_something_replaces_what_starts)
+{
+	expect_loader_taken(new_loaders(shim_and_grub, COUNT(shim_and_grub), systemd_boot,
+		COUNT(systemd_boot)));
+	expect_loader_taken(new_loaders(shim_and_fallback, COUNT(shim_and_fallback), systemd_boot,
+		COUNT(systemd_boot)));
+}
+END_TEST
+
+/* What is beside shim on the mirror and not on the primary is the mirror's own, and stays. */
+START_TEST(test_a_shim_may_start_what_the_mirror_has)
+{
+	static const struct fixture_file other_shim[] = {
+		{.path = "/EFI/BOOT/BOOTX64.EFI", .text = "UEFI SHIM\n$Version: 15.7 $"},
+		{.path = "/EFI/BOOT/grubx64.efi", .size = 3000, .seed = 4},
+	};
+	static const struct fixture_file other_shim_and_csv[] = {
+		{.path = "/EFI/BOOT/BOOTX64.EFI", .text = "UEFI SHIM\n$Version: 15.7 $"}, FALLBACK,
+		{.path = "/EFI/debian/BOOTX64.CSV", .text = "shimx64.efi,debian"},
+	};
+
+	expect_loader_taken(new_loaders(shim_alone, COUNT(shim_alone), other_shim, COUNT(other_shim)));
+	expect_loader_taken(new_loaders(shim_alone, COUNT(shim_alone), other_shim_and_csv,
+		COUNT(other_shim_and_csv)));
+}
+END_TEST
+
+START_TEST(test_a_mirror_that_starts_nothing_takes_any_loader)
+{
+	expect_loader_taken(new_loaders(shim_alone, COUNT(shim_alone), NULL, 0));
+	expect_loader_taken(new_loaders(shim_alone, COUNT(shim_alone), empty_loader, COUNT(empty_loader)));
+}
+END_TEST
+
+/* GRUB is taken only if that is asked for. Without any, firmware may start something else on the primary. */
+START_TEST(test_a_primary_with_another_loader_or_none_is_in_order)
+{
+	struct syncing *t = new_loaders(grub, COUNT(grub), systemd_boot, COUNT(systemd_boot));
+
+	ck_assert_int_eq(fes_managed_add(&t->managed, "/EFI/BOOT"), 0);
+	syncing_read_primary(t);
+	expect_loader_taken(t);
+	t = new_loaders(NULL, 0, systemd_boot, COUNT(systemd_boot));
+	ck_assert_int_eq(fes_managed_add(&t->managed, "/EFI/BOOT"), 0);
+	syncing_read_primary(t);
+	expect_loader_taken(t);
+	t = new_loaders(grub, COUNT(grub), systemd_boot, COUNT(systemd_boot));
+	fixture_do(t->primary.f, "printf more | mcopy -i x.img - ::/loader/loader.conf");
+	syncing_read_primary(t);
+	expect_loader_taken(t);
+}
+END_TEST
+
+START_TEST(test_a_primary_whose_loader_is_empty_or_lost_takes_none_from_its_mirror)
+{
+	struct syncing *t = new_loaders(empty_loader, COUNT(empty_loader), grub, COUNT(grub));
+
+	ck_assert_int_eq(fes_managed_add(&t->managed, "/EFI/BOOT"), 0);
+	syncing_read_primary(t);
+	expect_loader_kept(t);
+	t = new_loaders(grub, COUNT(grub), grub, COUNT(grub));
+	ck_assert_int_eq(fes_managed_add(&t->managed, "/EFI/BOOT"), 0);
+	syncing_read_primary(t);
+	ck_assert_int_eq(syncing_run(t), FES_MIRROR_IN_SYNC);
+	fixture_do(t->primary.f, "mdel -i x.img ::/EFI/BOOT/BOOTX64.EFI");
+	syncing_read_primary(t);
+	expect_loader_kept(t);
+}
+END_TEST
+
 /* ---- a sync that fails in part ---- */
 
 /* Sync from another primary. */
@@ -530,6 +668,12 @@ int main(void)
 	tcase_add_test(tc, test_an_entry_that_boots_the_primary_alone_does_not_stand_for_those_of_a_mirror);
 	tcase_add_test(tc, test_an_entry_whose_files_the_mirror_has_of_its_own_does);
 	tcase_add_test(tc, test_an_entry_whose_kernel_finds_its_place_kept_does_not_stand_for_those_of_a_mirror);
+	tcase_add_test(tc, test_a_shim_that_starts_nothing_does_not_replace_what_starts);
+	tcase_add_test(tc, test_a_shim_that_starts_something_replaces_what_starts);
+	tcase_add_test(tc, test_a_shim_may_start_what_the_mirror_has);
+	tcase_add_test(tc, test_a_mirror_that_starts_nothing_takes_any_loader);
+	tcase_add_test(tc, test_a_primary_with_another_loader_or_none_is_in_order);
+	tcase_add_test(tc, test_a_primary_whose_loader_is_empty_or_lost_takes_none_from_its_mirror);
 	tcase_add_test(tc, test_a_sync_that_failed_at_any_write_leaves_nothing_of_its_own);
 	tcase_add_test(tc, test_what_found_no_room_comes_when_the_old_contents_are_gone);
 	tcase_add_test(tc, test_what_finds_no_room_at_all_is_noted);
