@@ -457,3 +457,11 @@ bool fes_bls_is_initrd(const struct fes_bls_line *line)
 {
 	return strcmp(line->key, "initrd") == 0;
 }
+
+bool fes_bls_starts_system(const struct fes_bls *bls)
+{
+	for (size_t i = 0; i < bls->n_lines; i++)
+		if (fes_bls_is_program(&bls->lines[i]) && strcmp(bls->lines[i].key, "efi") != 0)
+			return true;
+	return bls->has_url;
+}

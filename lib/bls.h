@@ -78,3 +78,6 @@ bool fes_bls_is_image_name(const char *name);
 /* Whether it is @line that says what is started: a kernel, an UKI or an EFI program; or an initrd. */
 bool fes_bls_is_program(const struct fes_bls_line *line);
 bool fes_bls_is_initrd(const struct fes_bls_line *line);
+
+/* Whether it is known to start a system: with a kernel or an UKI, not just any EFI program. */
+bool fes_bls_starts_system(const struct fes_bls *bls);

@@ -49,11 +49,31 @@ bool fes_node_is_companion(const struct fes_node *node)
 		fat_name_equal(node->name + len - n, ".extra.d") && is_in(node, "/EFI/Linux");
 }
 
-bool fes_tree_has_choice(const struct fes_tree *tree)
+static enum fes_bootable boots(const struct fes_node *node)
 {
+	if (!fes_node_is_choice(node) || !node->complete)
+		return FES_BOOTS_NOTHING;
+	return node->program ? FES_BOOTS_PROGRAM : FES_BOOTS_SYSTEM;
+}
+
+enum fes_bootable fes_tree_boots(const struct fes_tree *tree)
+{
+	enum fes_bootable best = FES_BOOTS_NOTHING;
+
 	for (size_t i = 0; i < tree->n_nodes; i++)
-		if (fes_node_is_choice(tree->nodes[i]) && tree->nodes[i]->complete)
+		if (boots(tree->nodes[i]) > best)
+			best = boots(tree->nodes[i]);
+	return best;
+}
+
+bool fes_tree_lacks_system(const struct fes_tree *tree)
+{
+	for (size_t i = 0; i < tree->n_nodes; i++) {
+		const struct fes_node *node = tree->nodes[i];
+
+		if (fes_node_is_choice(node) && !node->complete && !node->program)
 			return true;
+	}
 	return false;
 }
 
@@ -73,6 +93,11 @@ bool fes_tree_offers_choice(const struct fes_tree *tree)
  */
 enum { LOOKUPS_MAX = 1000 };
 
+static bool is_program(const struct fes_type1 *entry)
+{
+	return !entry->unread && !fes_bls_starts_system(&entry->bls);
+}
+
 static int judge_entry(struct fes_tree *tree, const struct fes_type1 *entry, unsigned *left)
 {
 	struct fes_type1_place place = {.volume = tree->volume, .tree = tree, .left = left};
@@ -84,6 +109,7 @@ static int judge_entry(struct fes_tree *tree, const struct fes_type1 *entry, uns
 		return 0;
 	r = fes_type1_find_missing(&place, entry, &line);
 	node->complete = r == 0;
+	node->program = is_program(entry);
 	return r < 0 ? r : 0;
 }
 
@@ -103,7 +129,7 @@ int fes_tree_judge_choices(struct fes_tree *tree)
 
 /* ---- which could be booted after a sync ---- */
 
-/* Whether the primary's @entry comes, with all that it names. 1, 0 or an error. */
+/* What the primary's @entry boots, if it comes with all that it names: enum fes_bootable, or an error. */
 static int entry_comes(const struct fes_type1_place *place, const struct fes_type1 *entry)
 {
 	const struct fes_node *p = fes_tree_find(place->sync->primary, entry->path);
@@ -113,7 +139,9 @@ static int entry_comes(const struct fes_type1_place *place, const struct fes_typ
 	if (!p || !fes_node_is_entry(p))
 		return 0;
 	r = fes_type1_find_missing(place, entry, &line);
-	return r < 0 ? r : r == 0;
+	if (r != 0)
+		return r < 0 ? r : FES_BOOTS_NOTHING;
+	return is_program(entry) ? FES_BOOTS_PROGRAM : FES_BOOTS_SYSTEM;
 }
 
 static bool image_comes(const struct fes_tree *primary)
@@ -132,11 +160,16 @@ int fes_choice_comes(const struct fes_comparison *c, const struct fes_type1s *en
 	unsigned left = LOOKUPS_MAX;
 	struct fes_type1_place place = {
 		.volume = c->mirror->volume, .tree = c->mirror, .sync = c, .left = &left};
-	int r = image_comes(c->primary);
+	int best = image_comes(c->primary) ? FES_BOOTS_SYSTEM : FES_BOOTS_NOTHING;
 
-	for (size_t i = 0; r == 0 && i < entries->n; i++)
-		r = entry_comes(&place, &entries->list[i]);
-	return r;
+	for (size_t i = 0; best < FES_BOOTS_SYSTEM && i < entries->n; i++) {
+		int r = entry_comes(&place, &entries->list[i]);
+
+		if (r < 0)
+			return r;
+		best = r > best ? r : best;
+	}
+	return best;
 }
 
 /* ---- one identity, one name ---- */

@@ -213,6 +213,7 @@ struct fes_node {
 	bool holds_foreign; /* a directory with something foreign below */
 	bool mixed;         /* ... that cannot move along when the directory does: see plan.c */
 	bool complete;      /* a choice that could be booted: see choice.c */
+	bool program;       /* ... of which no more is known than that it is an EFI program */
 	bool shim;          /* of a primary: firmware finds it by itself, and it starts others */
 	uint32_t size;
 	uint32_t first_cluster; /* 0 for the root */
@@ -464,14 +465,27 @@ bool fes_node_is_companion(const struct fes_node *node);
  */
 int fes_tree_judge_choices(struct fes_tree *tree);
 
-/* Whether there is any choice; whether any could be booted. */
+/* Whether there is any choice. */
 bool fes_tree_offers_choice(const struct fes_tree *tree);
-bool fes_tree_has_choice(const struct fes_tree *tree);
+
+/*
+ * What can be booted: an entry that names neither kernel nor UKI may be of a system, or of a shell or a memory
+ * test, which are no help to a system that is gone.
+ */
+enum fes_bootable {
+	FES_BOOTS_NOTHING = 0,
+	FES_BOOTS_PROGRAM,
+	FES_BOOTS_SYSTEM,
+};
+
+/* The best that can be booted; whether a choice that was to boot a system cannot. */
+enum fes_bootable fes_tree_boots(const struct fes_tree *tree);
+bool fes_tree_lacks_system(const struct fes_tree *tree);
 
 struct fes_type1s;
 
 /*
- * Whether the mirror has a choice that can be booted once it is in sync, 1 or 0: of the primary, whose
+ * The best that can be booted from the mirror once it is in sync, enum fes_bootable: of the primary, whose
  * @entries these are. That it is complete there is not enough, nor needed: it may name files that are not
  * mirrored, and those may be the mirror's own. Or -ENOMEM or a device error.
  */

@@ -85,7 +85,7 @@ static int require_xbootldr(struct pair *pair)
 	return -ENXIO;
 }
 
-/* Whether the volume has something to boot when it is in line: 1, 0, or an error. */
+/* What the volume will have to boot when it is in line: enum fes_bootable, or an error. */
 static int gets_choice(const struct fes_work *work)
 {
 	return fes_choice_comes(work->comparison, &work->run->tree->needs->entries);
@@ -116,15 +116,22 @@ static int plan(struct pair *pair)
 	return r < 0 ? r : esp;
 }
 
-/* Whether anything in @esp or in @xbootldr, which may be missing, can be booted. */
-static bool has_choice(const struct fes_tree *esp, const struct fes_tree *xbootldr)
+static int better_of(int a, int b)
 {
-	return fes_tree_has_choice(esp) || (xbootldr && fes_tree_has_choice(xbootldr));
+	return a > b ? a : b;
 }
 
-static bool primary_has_choice(const struct fes_run *run)
+/* The best that can be booted from @esp or from @xbootldr, which may be missing. */
+static int boots(const struct fes_tree *esp, const struct fes_tree *xbootldr)
 {
-	return has_choice(run->tree, run->xbootldr ? run->xbootldr->tree : NULL);
+	int of_esp = (int)fes_tree_boots(esp);
+
+	return xbootldr ? better_of(of_esp, (int)fes_tree_boots(xbootldr)) : of_esp;
+}
+
+static int primary_boots(const struct fes_run *run)
+{
+	return boots(run->tree, run->xbootldr ? run->xbootldr->tree : NULL);
 }
 
 static bool anything_changed(const struct pair *pair)
@@ -156,17 +163,28 @@ static bool should_have_choice(const struct pair *pair)
 	return name_other_place(pair) || pair->esp.origin.known || fes_tree_offers_choice(run->tree);
 }
 
-/* 1 if the disk will have something to boot, 0, or an error. An XBOOTLDR that is the primary's stays. */
+/* An entry that lost its kernel is there to boot a system; without any such entry there may be none. */
+static bool should_have_system(const struct pair *pair)
+{
+	const struct fes_run *run = pair->esp.run;
+
+	return fes_tree_lacks_system(run->tree) ||
+		(run->xbootldr && fes_tree_lacks_system(run->xbootldr->tree));
+}
+
+/* What the disk will have to boot, or an error. An XBOOTLDR that is the primary's stays. */
 static int disk_gets_choice(const struct pair *pair)
 {
 	const struct fes_run *run = pair->esp.run;
-	int r = gets_choice(&pair->esp);
+	int esp = gets_choice(&pair->esp), xbootldr = FES_BOOTS_NOTHING;
 
-	if (r != 0)
-		return r;
+	if (esp < 0)
+		return esp;
 	if (pair->xbootldr.mirror)
-		return gets_choice(&pair->xbootldr);
-	return run->xbootldr && fes_tree_has_choice(run->xbootldr->tree);
+		xbootldr = gets_choice(&pair->xbootldr);
+	else if (run->xbootldr)
+		xbootldr = (int)fes_tree_boots(run->xbootldr->tree);
+	return xbootldr < 0 ? xbootldr : better_of(esp, xbootldr);
 }
 
 /* What goes on to be said: how to get out of it. */
@@ -187,15 +205,15 @@ static void report_loss(struct pair *pair, const char *format, ...)
 		known ? mirror->name : "", known ? ")" : "");
 }
 
-static void report_lost_choice(struct pair *pair)
+static void report_lost_choice(struct pair *pair, int will)
 {
 	const struct fes_run *run = pair->esp.run;
 	const char *other = name_other_place(pair);
-	bool has = primary_has_choice(run);
+	bool has = primary_boots(run) > will;
 
 	report_loss(pair,
-		"there are complete boot entries on its disk, but %s on the primary's (%s%s%s)%s: going on would leave none here",
-		has ? "those" : "none", run->primary->name, other ? ", " : "", other ? other : "",
+		"there are complete boot entries%s on its disk, but %s on the primary's (%s%s%s)%s: going on would leave none here",
+		will > FES_BOOTS_NOTHING ? " with a kernel" : "", has ? "those" : "none", run->primary->name, other ? ", " : "", other ? other : "",
 		has ? " name files that are not mirrored" : "");
 }
 
@@ -206,16 +224,18 @@ static void report_lost_choice(struct pair *pair)
  */
 static int require_choice(struct pair *pair)
 {
-	int r;
+	int now = boots(pair->esp.tree, pair->xbootldr.tree), will;
 
-	if (!should_have_choice(pair) || !has_choice(pair->esp.tree, pair->xbootldr.tree))
+	if (now == FES_BOOTS_NOTHING)
 		return 0;
-	r = disk_gets_choice(pair);
-	if (r > 0)
-		return 0;
-	if (r == 0)
-		report_lost_choice(pair);
-	pair->esp.error = r < 0 ? r : -ENODATA;
+	will = disk_gets_choice(pair);
+	if (will < 0)
+		pair->esp.error = will;
+	if (will < 0 || will >= now ||
+		!(will == FES_BOOTS_NOTHING ? should_have_choice(pair) : should_have_system(pair)))
+		return pair->esp.error;
+	report_lost_choice(pair, will);
+	pair->esp.error = -ENODATA;
 	return pair->esp.error;
 }
 

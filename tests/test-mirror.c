@@ -294,13 +294,17 @@ static struct syncing *new_broken(const struct fixture_file *primary, size_t n)
 		fixture_new(FAT12, whole_entry, COUNT(whole_entry)));
 }
 
-static void expect_no_loss(struct syncing *t)
+static void expect_no_loss_of(struct syncing *t, const char *what)
 {
 	ck_assert_int_eq(syncing_run(t), FES_MIRROR_REFUSED);
-	ck_assert_msg(strstr(t->message, "there are complete boot entries on its disk") != NULL, "%s",
-		t->message);
+	ck_assert_msg(strstr(t->message, what) != NULL, "%s", t->message);
 	ck_assert_uint_eq(t->stats.writes, 0);
 	fixture_expect_file(t->mirror.f, "/k/linux", 3000, 1);
+}
+
+static void expect_no_loss(struct syncing *t)
+{
+	expect_no_loss_of(t, "there are complete boot entries on its disk");
 }
 
 START_TEST(test_a_primary_that_is_broken_takes_no_entry_from_a_mirror)
@@ -389,6 +393,32 @@ START_TEST(test_an_entry_that_boots_the_primary_alone_does_not_stand_for_those_o
 }
 END_TEST
 
+static const struct fixture_file shell_entry[] = {
+	{.path = "/loader/entries/a.conf", .text = "linux /k/linux"},
+	{.path = "/loader/entries/shell.conf", .text = "efi /shellx64.efi"},
+	{.path = "/shellx64.efi", .size = 2000, .seed = 2},
+};
+
+START_TEST(test_a_program_does_not_stand_for_a_system_that_lost_its_kernel)
+{
+	struct syncing *t = new_broken(shell_entry, COUNT(shell_entry));
+
+	expect_no_loss_of(t, "there are complete boot entries with a kernel on its disk, but none on the primary's");
+	syncing_free(t);
+}
+END_TEST
+
+/* Nothing tells that there was another system: the program may boot one. */
+START_TEST(test_a_program_that_is_all_a_primary_has_takes_a_disk_over)
+{
+	struct syncing *t = new_broken(shell_entry + 1, COUNT(shell_entry) - 1);
+
+	ck_assert_int_eq(syncing_run(t), FES_MIRROR_SYNCED);
+	ck_assert(!fixture_has(t->mirror.f, "/k/linux"));
+	syncing_free(t);
+}
+END_TEST
+
 /* The mirror has that system, too: its entry can be booted there. */
 START_TEST(test_an_entry_whose_files_the_mirror_has_of_its_own_does)
 {
@@ -396,6 +426,8 @@ START_TEST(test_an_entry_whose_files_the_mirror_has_of_its_own_does)
 
 	fixture_do(t->mirror.f, "mmd -i x.img ::/EFI ::/EFI/Microsoft ::/EFI/Microsoft/Boot");
 	fixture_do(t->mirror.f, "printf own | mcopy -i x.img - ::/EFI/Microsoft/Boot/bootmgfw.efi");
+	fixture_do(t->primary.f, "mdel -i x.img ::/loader/entries/a.conf");
+	syncing_read_primary(t);
 	ck_assert_int_eq(syncing_run(t), FES_MIRROR_SYNCED);
 	ck_assert(!fixture_has(t->mirror.f, "/k/linux"));
 	syncing_free(t);
@@ -666,6 +698,8 @@ int main(void)
 	tcase_add_test(tc, test_what_a_mirror_keeps_and_boots_from_is_not_lost);
 	tcase_add_test(tc, test_a_mirror_that_does_not_boot_has_nothing_to_lose);
 	tcase_add_test(tc, test_an_entry_that_boots_the_primary_alone_does_not_stand_for_those_of_a_mirror);
+	tcase_add_test(tc, test_a_program_does_not_stand_for_a_system_that_lost_its_kernel);
+	tcase_add_test(tc, test_a_program_that_is_all_a_primary_has_takes_a_disk_over);
 	tcase_add_test(tc, test_an_entry_whose_files_the_mirror_has_of_its_own_does);
 	tcase_add_test(tc, test_an_entry_whose_kernel_finds_its_place_kept_does_not_stand_for_those_of_a_mirror);
 	tcase_add_test(tc, test_a_shim_that_starts_nothing_does_not_replace_what_starts);
