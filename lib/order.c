@@ -17,9 +17,9 @@
 enum rank {
 	/*
 	 * systemd-boot, which starts what comes in later phases; one that is neither this nor shim: what it
-	 * starts is not looked into; and slots that are nobody's.
+	 * starts is not looked into; what a new image takes along; and slots that are nobody's.
 	 */
-	RANK_LOADER,
+	RANK_FIRST,
 	RANK_COMES,
 	RANK_SHIM,   /* starts what lies beside it, and its fallback what vendors have: see boots-shim.c */
 	RANK_GOES,   /* an old shim may have started it; entries that do not boot come no sooner */
@@ -50,7 +50,7 @@ static enum rank rank_of_node(const struct fes_node *p)
 {
 	if (has(p, is_shim))
 		return RANK_SHIM;
-	return has(p, is_loader) ? RANK_LOADER : RANK_COMES;
+	return has(p, is_loader) ? RANK_FIRST : RANK_COMES;
 }
 
 /* One of which the primary lacks something may come in place of one that is complete. */
@@ -66,8 +66,9 @@ static enum rank rank_of(const struct fes_plan *plan, const struct fes_site *sit
 
 	if (site->phase == FES_PHASE_REMOVAL)
 		return RANK_COMES;
-	if (site->kind == FES_SITE_TIDY)
-		return RANK_LOADER;
+	if (site->kind == FES_SITE_TIDY ||
+		(site->kind == FES_SITE_ADD && fes_node_is_companion(p)))
+		return RANK_FIRST;
 	if (!p || is_broken_choice(p))
 		return RANK_GOES;
 	return site->phase == FES_PHASE_PAYLOAD ? rank_of_node(p) : RANK_COMES;
@@ -82,7 +83,7 @@ int fes_plan_sort(struct fes_plan *plan)
 	if (!sorted)
 		return -ENOMEM;
 	for (int phase = FES_PHASE_PAYLOAD; phase <= FES_PHASE_REMOVAL; phase++)
-		for (int rank = RANK_LOADER; rank <= RANK_GOES; rank++)
+		for (int rank = RANK_FIRST; rank <= RANK_GOES; rank++)
 			for (size_t i = 0; i < plan->n_sites; i++)
 				if ((int)plan->sites[i].phase == phase &&
 					(int)rank_of(plan, &plan->sites[i]) == rank)

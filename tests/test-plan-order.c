@@ -150,6 +150,34 @@ START_TEST(test_an_image_goes_after_the_kernel_that_an_entry_waits_for)
 }
 END_TEST
 
+START_TEST(test_what_a_new_image_takes_along_comes_before_it)
+{
+	static const struct fixture_file primary[] = {
+		{.path = "/EFI/Linux/new.efi", .size = 900, .seed = 1},
+		{.path = "/EFI/Linux/new.efi.extra.d/root.addon.efi", .size = 100, .seed = 2},
+		{.path = "/EFI/Linux/old.efi", .size = 901, .seed = 3},
+		{.path = "/EFI/Linux/old.efi.extra.d/root.addon.efi", .size = 101, .seed = 4},
+	};
+	static const struct fixture_file mirror[] = {
+		{.path = "/EFI/Linux/.#mine/keep", .size = 10, .seed = 5},
+		{.path = "/EFI/Linux/old.efi", .size = 902, .seed = 6},
+		{.path = "/EFI/Linux/old.efi.extra.d/root.addon.efi", .size = 102, .seed = 7},
+	};
+	struct planning *t = PLANNING_OF(primary, mirror);
+
+	plan_expect_and_settle(t, "payload: add /EFI/Linux/new.efi.extra.d\n"
+				  "payload: add /EFI/Linux/new.efi\n"
+				  "payload: replace /EFI/Linux/old.efi\n"
+				  "payload: rebuild /EFI/Linux/old.efi.extra.d\n"
+				  "new /EFI/Linux/new.efi\n"
+				  "new /EFI/Linux/new.efi.extra.d\n"
+				  "new /EFI/Linux/new.efi.extra.d/root.addon.efi\n"
+				  "contents /EFI/Linux/old.efi\n"
+				  "contents /EFI/Linux/old.efi.extra.d/root.addon.efi\n");
+	planning_free(t);
+}
+END_TEST
+
 /* A kernel can be in there, and what is private keeps /loader from being new as a whole. */
 START_TEST(test_folders_beside_the_entries_are_payload)
 {
@@ -547,6 +575,7 @@ static void add_order(Suite *suite)
 		test_a_renamed_kernel_that_an_entry_names_is_there_under_both_names,
 		test_a_named_directory_goes_after_its_entry,
 		test_folders_beside_the_entries_are_payload,
+		test_what_a_new_image_takes_along_comes_before_it,
 		test_a_kernel_that_the_primary_no_longer_names_goes_after_its_entry,
 		test_an_image_goes_after_the_kernel_that_an_entry_waits_for,
 		test_in_a_mixed_directory_a_named_kernel_goes_last,
