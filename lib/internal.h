@@ -371,7 +371,7 @@ enum fes_site_kind {
 /* In this order a mirror boots between any two commits. */
 enum fes_phase {
 	FES_PHASE_PAYLOAD, /* what loader entries refer to */
-	FES_PHASE_LOADER,  /* /loader */
+	FES_PHASE_LOADER,  /* /loader, but for folders beside the entries */
 	FES_PHASE_REMOVAL, /* what could be booted until then, and its payload */
 };
 
@@ -426,6 +426,9 @@ int fes_plan_find_renames(struct fes_plan *plan);
 
 /* Fill plan->changes. 0 or -ENOMEM. */
 int fes_plan_list_changes(struct fes_plan *plan);
+
+/* When what is at @node changes, unless it has to wait: FES_PHASE_PAYLOAD or FES_PHASE_LOADER. */
+enum fes_phase fes_phase_of(const struct fes_node *node);
 
 /* Bring plan->sites into the order of commits. 0 or -ENOMEM. */
 int fes_plan_sort(struct fes_plan *plan);

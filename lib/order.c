@@ -3,15 +3,32 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "lib/internal.h"
 #include "lib/loader.h"
 
 /*
- * In which order the sites of a plan become commits: phase by phase, and in each what boots first. Payload
- * goes so that the boot loader which firmware finds by itself has what it starts, the old one as well as
- * the new one.
+ * In which order the sites of a plan become commits: phase by phase, and in each what boots first.
+ * Payload goes so that the boot loader which firmware finds by itself has what it starts, the old one as
+ * well as the new one.
  */
+
+/* What lies in folders beside the entries is none of what the boot loader reads first. */
+static bool is_beside_entries(const struct fes_node *node)
+{
+	size_t above = strlen("/loader/");
+
+	return strlen(node->path) > above && !fes_path_within(node->path, "/loader/entries") &&
+		(node->directory || strchr(node->path + above, '/'));
+}
+
+enum fes_phase fes_phase_of(const struct fes_node *node)
+{
+	bool loader = fes_path_within(node->path, "/loader") && !is_beside_entries(node);
+
+	return loader ? FES_PHASE_LOADER : FES_PHASE_PAYLOAD;
+}
 
 /* Of sites in one phase. */
 enum rank {

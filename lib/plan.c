@@ -52,22 +52,6 @@ void fes_plan_free(struct fes_plan *plan)
 	free(plan);
 }
 
-/* What lies in folders beside the entries is none of what the boot loader reads first. */
-static bool is_beside_entries(const struct fes_node *node)
-{
-	size_t above = strlen("/loader/");
-
-	return strlen(node->path) > above && !fes_path_within(node->path, "/loader/entries") &&
-		(node->directory || strchr(node->path + above, '/'));
-}
-
-static enum fes_phase phase_of(const struct fes_node *node)
-{
-	bool loader = fes_path_within(node->path, "/loader") && !is_beside_entries(node);
-
-	return loader ? FES_PHASE_LOADER : FES_PHASE_PAYLOAD;
-}
-
 static int push_site(struct planner *planner, struct fes_site site)
 {
 	struct fes_plan *plan = planner->plan;
@@ -91,7 +75,7 @@ static int push_kind(struct planner *planner, enum fes_site_kind kind, struct fe
 	const struct fes_node *place = p ? p : m;
 
 	return push_site(planner,
-		(struct fes_site){.kind = kind, .phase = phase_of(place), .p = p, .m = m});
+		(struct fes_site){.kind = kind, .phase = fes_phase_of(place), .p = p, .m = m});
 }
 
 /* ---- where does it differ ---- */
@@ -246,7 +230,7 @@ static int edit_clash(struct planner *planner, struct fes_node *p, struct fes_no
 	int r = remove_node(planner, m);
 
 	return r < 0 ? r : push_site(planner, (struct fes_site){
-		.kind = FES_SITE_ADD, .phase = phase_of(p), .p = p, .m = m->parent});
+		.kind = FES_SITE_ADD, .phase = fes_phase_of(p), .p = p, .m = m->parent});
 }
 
 static int edit_child(struct planner *planner, struct fes_node *p, struct fes_node *dir)
@@ -257,7 +241,7 @@ static int edit_child(struct planner *planner, struct fes_node *p, struct fes_no
 		return p->role == FES_PARENT && m && m->directory ? edit_dir(planner, p, m) : 0;
 	if (!m)
 		return push_site(planner, (struct fes_site){
-			.kind = FES_SITE_ADD, .phase = phase_of(p), .p = p, .m = dir});
+			.kind = FES_SITE_ADD, .phase = fes_phase_of(p), .p = p, .m = dir});
 	return m->directory == p->directory ? edit_pair(planner, p, m) : edit_clash(planner, p, m);
 }
 

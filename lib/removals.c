@@ -115,7 +115,7 @@ static int keep_payload(struct finder *finder)
 	for (size_t i = 0; i < mirror->n_nodes; i++) {
 		const struct fes_node *m = mirror->nodes[i];
 
-		if (m->role == FES_MANAGED && !fes_path_within(m->path, "/loader") &&
+		if (m->role == FES_MANAGED && fes_phase_of(m) == FES_PHASE_PAYLOAD &&
 			fes_references_has(references, m))
 			finder->keep[m->id] = true;
 	}
@@ -173,7 +173,7 @@ static uint64_t bytes_of(const struct fes_volume *volume, const struct fes_node 
 }
 
 /* The topmost nodes below @m that can go whole. */
-static void collect(struct finder *finder, const struct fes_node *m, bool loader)
+static void collect(struct finder *finder, const struct fes_node *m, enum fes_phase phase)
 {
 	struct fes_removals *found = finder->found;
 
@@ -183,10 +183,10 @@ static void collect(struct finder *finder, const struct fes_node *m, bool loader
 		if (mc->role == FES_FOREIGN)
 			continue;
 		if (stays(finder, mc)) {
-			collect(finder, mc, loader);
+			collect(finder, mc, phase);
 			continue;
 		}
-		if (fes_path_within(mc->path, "/loader") != loader)
+		if (fes_phase_of(mc) != phase)
 			continue;
 		found->nodes[found->n++] = mc;
 		found->bytes += bytes_of(finder->c->mirror->volume, mc);
@@ -205,8 +205,8 @@ static int find(const struct fes_plan *plan, const char *running, bool keep,
 	if (found.nodes && finder.keep)
 		r = protect_choices(&finder, keep);
 	if (r == 0) {
-		collect(&finder, c->mirror->root, true);
-		collect(&finder, c->mirror->root, false);
+		collect(&finder, c->mirror->root, FES_PHASE_LOADER);
+		collect(&finder, c->mirror->root, FES_PHASE_PAYLOAD);
 		*ret = found;
 	}
 	free(finder.keep);

@@ -287,6 +287,20 @@ static const struct cut_file swapped_files[] = {
 	END,
 };
 
+/* The same with kernels beside the entries. */
+static const struct cut_file swapped_below_loader_files[] = {
+	FIXED,
+	{"/loader/entries/old.conf", "=linux /loader/k/old\n", NULL},
+	{"/loader/entries/new.conf", NULL, "=linux /loader/k/new\n"},
+	{"/loader/entries/rescue.conf", "=linux /loader/a/rescue\n",
+		"=linux /loader/a/rescue\n"},
+	{"/loader/k/old", "128000@36", NULL},
+	{"/loader/k/new", NULL, "130000@37"},
+	{"/loader/a/rescue", "10000@38", "10000@38"},
+	{"/loader/a/old", "2000@39", NULL},
+	{"/loader/entries/older.conf", "=linux /loader/a/old\n", NULL},
+	END,
+};
 /* The same where there is no room even for a note of what goes. */
 static const struct cut_file smaller_files[] = {
 	FIXED,
@@ -378,6 +392,7 @@ static const struct cut_workload crowded[] = {
 	},
 };
 static const struct cut_workload swapped = {.files = swapped_files, .finds = {"/k"}};
+static const struct cut_workload swapped_below_loader = {.files = swapped_below_loader_files};
 static const struct cut_workload swapped_from_empty = {.files = empty_files, .finds = {"/k"}};
 
 static const struct cut_workload swapped_without_room = {
@@ -489,7 +504,7 @@ END_TEST
 START_TEST(test_old_goes_first_when_room_is_short)
 {
 	static const struct cut_workload *const workloads[] = {
-		&swapped, &swapped_without_room, &swapped_from_empty};
+		&swapped, &swapped_without_room, &swapped_from_empty, &swapped_below_loader};
 	struct cut_effort effort = cut_effort_for(&fat12_small, &normal);
 	struct cut_case *c = cut_case_new(scratch, &fat12_small, workloads[_i], totals);
 
@@ -521,7 +536,7 @@ static Suite *make_suite(void)
 	tcase_add_loop_test(tc, test_counters_in_directories_that_are_edited, 0, N_SHAPES);
 	tcase_add_loop_test(tc, test_names_for_which_there_is_no_room, 0, 3);
 	tcase_add_loop_test(tc, test_primary_changes_after_the_power_cut, 0, N_SHAPES);
-	tcase_add_loop_test(tc, test_old_goes_first_when_room_is_short, 0, 3);
+	tcase_add_loop_test(tc, test_old_goes_first_when_room_is_short, 0, 4);
 	return suite;
 }
 
