@@ -76,6 +76,12 @@ static bool is_broken_choice(const struct fes_node *p)
 	return !p->directory && fes_node_is_choice(p) && !p->complete;
 }
 
+/* What is only replaced belongs to the image that is there. */
+static bool is_new_companion(const struct fes_site *site, const struct fes_node *p)
+{
+	return (site->kind == FES_SITE_ADD || site->kind == FES_SITE_REMOVE) && fes_node_is_companion(p);
+}
+
 /* What makes way for something of another kind goes right before that. */
 static enum rank rank_of(const struct fes_plan *plan, const struct fes_site *site)
 {
@@ -83,8 +89,7 @@ static enum rank rank_of(const struct fes_plan *plan, const struct fes_site *sit
 
 	if (site->phase == FES_PHASE_REMOVAL)
 		return RANK_COMES;
-	if (site->kind == FES_SITE_TIDY ||
-		(site->kind == FES_SITE_ADD && fes_node_is_companion(p)))
+	if (site->kind == FES_SITE_TIDY || (p && is_new_companion(site, p)))
 		return RANK_FIRST;
 	if (!p || is_broken_choice(p))
 		return RANK_GOES;

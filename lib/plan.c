@@ -227,8 +227,11 @@ static int edit_pair(struct planner *planner, struct fes_node *p, struct fes_nod
 /* Another kind of thing stands there, which is ours: see refuse_clashes(). */
 static int edit_clash(struct planner *planner, struct fes_node *p, struct fes_node *m)
 {
+	size_t first = planner->plan->n_sites;
 	int r = remove_node(planner, m);
 
+	for (size_t i = first; i < planner->plan->n_sites; i++)
+		planner->plan->sites[i].phase = fes_phase_of(p);
 	return r < 0 ? r : push_site(planner, (struct fes_site){
 		.kind = FES_SITE_ADD, .phase = fes_phase_of(p), .p = p, .m = m->parent});
 }

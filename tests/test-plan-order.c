@@ -546,6 +546,44 @@ START_TEST(test_in_a_mixed_managed_directory_the_kind_may_change)
 END_TEST
 
 /* What stands where a managed root shall be is not ours. */
+/* What makes way goes in the same phase, and first. */
+START_TEST(test_what_is_not_changed_with_its_directory_may_change_its_kind)
+{
+	static const struct fixture_file primary[] = {
+		{.path = "/EFI/Linux/a.efi", .size = 600, .seed = 1},
+		{.path = "/EFI/Linux/a.efi.extra.d/x", .size = 60, .seed = 2},
+		{.path = "/loader/a/db", .size = 61, .seed = 3},
+		{.path = "/loader/keys", .size = 62, .seed = 4},
+	};
+	static const struct fixture_file mirror[] = {
+		{.path = "/EFI/Linux/.#mine/x", .size = 10, .seed = 5},
+		{.path = "/EFI/Linux/a.efi", .size = 600, .seed = 1},
+		{.path = "/EFI/Linux/a.efi.extra.d", .size = 63, .seed = 6},
+		{.path = "/loader/a", .size = 64, .seed = 7},
+		{.path = "/loader/keys/db", .size = 65, .seed = 8},
+		{.path = "/loader/swtpm/x", .size = 66, .seed = 9},
+	};
+	struct planning *t = PLANNING_OF(primary, mirror);
+
+	plan_expect_and_settle(t, "payload: remove /EFI/Linux/a.efi.extra.d\n"
+				  "payload: add /EFI/Linux/a.efi.extra.d\n"
+				  "payload: remove /loader/a\n"
+				  "payload: add /loader/a\n"
+				  "loader: remove /loader/keys\n"
+				  "loader: add /loader/keys\n"
+				  "removed /EFI/Linux/a.efi.extra.d\n"
+				  "new /EFI/Linux/a.efi.extra.d\n"
+				  "new /EFI/Linux/a.efi.extra.d/x\n"
+				  "removed /loader/a\n"
+				  "new /loader/a\n"
+				  "new /loader/a/db\n"
+				  "removed /loader/keys\n"
+				  "removed /loader/keys/db\n"
+				  "new /loader/keys\n");
+	planning_free(t);
+}
+END_TEST
+
 START_TEST(test_a_foreign_thing_of_another_kind_is_refused)
 {
 	static const struct fixture_file mirrors[][1] = {
@@ -589,6 +627,7 @@ static void add_order(Suite *suite)
 		test_a_directory_in_the_place_of_shim_makes_way,
 		test_in_a_managed_directory_the_kind_may_change,
 		test_in_a_mixed_managed_directory_the_kind_may_change,
+		test_what_is_not_changed_with_its_directory_may_change_its_kind,
 	};
 	const TTest *const refused[] = {test_a_foreign_thing_of_another_kind_is_refused};
 
