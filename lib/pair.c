@@ -98,7 +98,7 @@ static int plan_xbootldr(struct pair *pair)
 	if (r < 0)
 		return r;
 	r = gets_choice(&pair->xbootldr);
-	pair->xbootldr_leads = r > 0;
+	pair->xbootldr_leads = r > 0 && r >= (int)fes_tree_boots(pair->esp.run->tree);
 	pair->xbootldr.error = r < 0 ? r : 0;
 	return pair->xbootldr.error;
 }

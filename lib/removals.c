@@ -46,34 +46,41 @@ static bool is_better(const struct finder *finder, const struct fes_node *choice
 
 	if (bad != fes_bls_is_bad(than->name))
 		return !bad;
+	if (choice->program != than->program)
+		return than->program;
 	if (running != is_running(finder, than))
 		return running;
 	return strverscmp(choice->name, than->name) > 0;
 }
 
+static bool is_doubtful(const struct fes_node *choice)
+{
+	return choice->program || fes_bls_is_bad(choice->name);
+}
+
 /*
  * The choice without which the mirror would have none that can be booted: the best of those that
- * go. NULL when one stays anyhow; but one that boot counting has found bad does only where no other
- * is left.
+ * go. NULL when one stays anyhow; but one that boot counting has found bad, or of which no more is known
+ * than that it is an EFI program, does only where no other is left.
  */
 static const struct fes_node *find_last_choice(const struct finder *finder)
 {
 	const struct fes_comparison *c = finder->c;
-	const struct fes_node *last = NULL, *bad = NULL; /* goes; stays, but is bad */
+	const struct fes_node *last = NULL, *doubtful = NULL; /* goes; stays, but */
 
 	for (size_t i = 0; i < c->mirror->n_nodes; i++) {
 		const struct fes_node *m = c->mirror->nodes[i];
 
 		if (!fes_node_is_choice(m) || !m->complete)
 			continue;
-		if (c->back[m->id] && !fes_bls_is_bad(m->name))
+		if (c->back[m->id] && !is_doubtful(m))
 			return NULL;
 		if (c->back[m->id])
-			bad = m;
+			doubtful = m;
 		else if (!last || is_better(finder, m, last))
 			last = m;
 	}
-	return bad && last && fes_bls_is_bad(last->name) ? NULL : last;
+	return doubtful && last && is_doubtful(last) ? NULL : last;
 }
 
 static bool stays(const struct finder *finder, const struct fes_node *m)

@@ -36,13 +36,19 @@ static bool any_complete(const struct fes_tree *tree, bool (*fits)(const struct 
 	return false;
 }
 
+/* Of an EFI program nobody knows what it starts; it may be a shell. */
+static bool is_entry_of_system(const struct fes_node *node)
+{
+	return fes_node_is_entry(node) && !node->program;
+}
+
 /*
  * The mirror's images are all that boots until the rest is done: its entries are still there after the
  * payload, and so are the primary's images already, but none of them is complete.
  */
 static bool only_images_boot(const struct fes_comparison *c)
 {
-	return any_complete(c->mirror, is_image) && !any_complete(c->mirror, fes_node_is_entry) &&
+	return any_complete(c->mirror, is_image) && !any_complete(c->mirror, is_entry_of_system) &&
 		!any_complete(c->primary, is_image);
 }
 

@@ -178,6 +178,34 @@ START_TEST(test_what_a_new_image_takes_along_comes_before_it)
 }
 END_TEST
 
+/* A memory test is nothing to boot until the new kernel is there. */
+START_TEST(test_an_image_goes_after_the_new_kernel_though_a_program_stays)
+{
+	static const struct fixture_file primary[] = {
+		{.path = "/EFI/Linux/test", .size = 900, .seed = 1},
+		{.path = "/k/linux", .size = 900, .seed = 2},
+		{.path = "/loader/entries/new.conf", .text = "linux /k/linux"},
+		{.path = "/loader/entries/test.conf", .text = "efi /EFI/Linux/test"},
+	};
+	static const struct fixture_file mirror[] = {
+		{.path = "/EFI/Linux/old.efi", .size = 900, .seed = 3},
+		{.path = "/EFI/Linux/test", .size = 900, .seed = 1},
+		{.path = "/loader/entries/test.conf", .text = "efi /EFI/Linux/test"},
+	};
+	struct planning *t = PLANNING_OF(primary, mirror);
+
+	plan_expect_and_settle(t, "payload: rebuild /EFI/Linux, retaining\n"
+				  "payload: add /k\n"
+				  "loader: rebuild /loader/entries\n"
+				  "removal: rebuild /EFI/Linux\n"
+				  "removed /EFI/Linux/old.efi\n"
+				  "new /k\n"
+				  "new /k/linux\n"
+				  "new /loader/entries/new.conf\n");
+	planning_free(t);
+}
+END_TEST
+
 /* A kernel can be in there, and what is private keeps /loader from being new as a whole. */
 START_TEST(test_folders_beside_the_entries_are_payload)
 {
@@ -613,6 +641,7 @@ static void add_order(Suite *suite)
 		test_a_renamed_kernel_that_an_entry_names_is_there_under_both_names,
 		test_a_named_directory_goes_after_its_entry,
 		test_folders_beside_the_entries_are_payload,
+		test_an_image_goes_after_the_new_kernel_though_a_program_stays,
 		test_what_a_new_image_takes_along_comes_before_it,
 		test_a_kernel_that_the_primary_no_longer_names_goes_after_its_entry,
 		test_an_image_goes_after_the_kernel_that_an_entry_waits_for,

@@ -75,6 +75,32 @@ START_TEST(test_where_all_are_bad_one_that_stays_is_enough)
 }
 END_TEST
 
+/* It may be a shell, or a memory test. */
+START_TEST(test_an_efi_program_that_stays_is_not_the_last_choice)
+{
+	static const struct fixture_file primary[] = {
+		{.path = "/loader/entries/new.conf", .text = "linux /EFI/Linux/new"},
+		{.path = "/EFI/Linux/new", .text = "n"},
+		{.path = "/loader/entries/shell.conf", .text = "efi /EFI/Linux/shell"},
+		{.path = "/EFI/Linux/shell", .text = "s"},
+	};
+	static const struct fixture_file mirror[] = {
+		{.path = "/loader/entries/old.conf", .text = "linux /EFI/Linux/old"},
+		{.path = "/EFI/Linux/old", .text = "o"},
+		{.path = "/loader/entries/shell.conf", .text = "efi /EFI/Linux/shell"},
+		{.path = "/EFI/Linux/shell", .text = "s"},
+		{.path = "/loader/entries/test.conf", .text = "efi /EFI/Linux/test"},
+		{.path = "/EFI/Linux/test", .text = "t"},
+	};
+	struct planning *t = PLANNING_OF(primary, mirror);
+
+	ck_assert(!can_go(t, NULL, "/loader/entries/old.conf"));
+	ck_assert(!can_go(t, NULL, "/EFI/Linux/old"));
+	ck_assert(can_go(t, NULL, "/loader/entries/test.conf"));
+	planning_free(t);
+}
+END_TEST
+
 static bool stays_running(const char *running)
 {
 	static const struct fixture_file images[] = {
@@ -111,6 +137,7 @@ static void add_removals(Suite *suite)
 		test_what_boot_counting_found_bad_goes_before_what_is_good,
 		test_a_bad_one_that_stays_is_not_the_last_choice,
 		test_where_all_are_bad_one_that_stays_is_enough,
+		test_an_efi_program_that_stays_is_not_the_last_choice,
 		test_an_image_runs_in_any_of_its_profiles,
 	};
 
