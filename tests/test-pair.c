@@ -712,31 +712,45 @@ START_TEST(test_who_comes_first_and_is_done_stays_so)
 }
 END_TEST
 
-/* Kernels move to the ESP; an entry on the XBOOTLDR boots what is another system's there, and no mirror's. */
-static struct test *new_way_back_beside_another_system(void)
+/* Kernels move to the ESP beside what is on the XBOOTLDR of the primary: an entry and a file. */
+static struct test *new_way_back_beside(const struct fixture_file other[2])
 {
-	static const struct fixture_file theirs[] = {
-		ENTRY("theirs", "efi /EFI/Microsoft/Boot/bootmgfw.efi"),
-		FILE_OF("/EFI/Microsoft/Boot/bootmgfw.efi", 1500, 6),
-	};
-
-	return test_with(fixture_new(FAT16, old_esp, COUNT(old_esp)),
-		fixture_new(FAT16, theirs, COUNT(theirs)),
+	return test_with(fixture_new(FAT16, old_esp, COUNT(old_esp)), fixture_new(FAT16, other, 2),
 		fixture_new(FAT12, new_esp, COUNT(new_esp)),
 		fixture_new(FAT12, new_xbootldr, COUNT(new_xbootldr)));
 }
 
-START_TEST(test_an_xbootldr_that_gets_nothing_to_boot_does_not_come_first)
+static void expect_esp_first(struct test *t, int type)
 {
-	struct test *t = new_way_back_beside_another_system();
 	uint64_t nth = 1;
 
-	for (; sync_with_fault(t, _i, TESTDEV_WRITE, nth); nth++)
+	for (; sync_with_fault(t, type, TESTDEV_WRITE, nth); nth++)
 		expect_something_to_boot(t);
 	ck_assert(has_entry(t, ESP, "old"));
-	ck_assert(has(t, XBOOTLDR, "/loader/entries/theirs.conf"));
+	ck_assert(has(t, XBOOTLDR, "/loader/entries/other.conf"));
 	ck_assert_uint_gt(nth, 5);
 	free_test(t);
+}
+
+START_TEST(test_an_xbootldr_that_gets_nothing_to_boot_does_not_come_first)
+{
+	static const struct fixture_file theirs[] = {
+		ENTRY("other", "efi /EFI/Microsoft/Boot/bootmgfw.efi"),
+		FILE_OF("/EFI/Microsoft/Boot/bootmgfw.efi", 1500, 6),
+	};
+
+	expect_esp_first(new_way_back_beside(theirs), _i);
+}
+END_TEST
+
+START_TEST(test_an_xbootldr_that_gets_a_memory_test_does_not_come_first)
+{
+	static const struct fixture_file memory_test[] = {
+		ENTRY("other", "efi /memtest/mt.efi"),
+		FILE_OF("/memtest/mt.efi", 1500, 6),
+	};
+
+	expect_esp_first(new_way_back_beside(memory_test), _i);
 }
 END_TEST
 
@@ -771,6 +785,7 @@ static Suite *make_suite(void)
 		test_a_write_that_fails_leaves_something_to_boot,
 		test_a_read_that_fails_leaves_something_to_boot,
 		test_an_xbootldr_that_gets_nothing_to_boot_does_not_come_first,
+		test_an_xbootldr_that_gets_a_memory_test_does_not_come_first,
 	};
 	Suite *suite = suite_create("pair");
 
