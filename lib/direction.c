@@ -127,17 +127,22 @@ static void keep_old_marks(const struct fes_origin *old, struct fes_origin *now)
 		now->n_marks = fes_origin_sort(now->marks, n);
 }
 
-/* Whether it goes with its entry. */
+/* Whether it goes with its entry, at the latest when the primary has it no more. */
 static bool is_referred(const struct fes_needs *needs, const char *folded)
 {
-	return !fes_paths_has(&needs->programs, folded) &&
-		(fes_paths_has(&needs->files, folded) || fes_paths_has(&needs->referred, folded) ||
-			fes_paths_cover(&needs->companions, folded));
+	return fes_paths_has(&needs->files, folded) || fes_paths_has(&needs->referred, folded) ||
+		fes_paths_cover(&needs->companions, folded);
+}
+
+/* Whether it is listed as a program: see struct fes_origin. */
+static bool is_program(const struct fes_needs *needs, const struct fes_origin *old, const char *folded)
+{
+	return fes_paths_cover(&needs->programs, folded) || fes_paths_has(&old->programs, folded);
 }
 
 /* What is managed of @tree because entries refer to it. A line of text cannot hold any name. */
 static int collect_referred(const struct fes_tree *tree, const struct fes_needs *needs,
-	struct fes_paths *referred)
+	const struct fes_origin *old, struct fes_origin *now)
 {
 	int r = 0;
 
@@ -151,29 +156,53 @@ static int collect_referred(const struct fes_tree *tree, const struct fes_needs 
 		if (!folded)
 			return -ENOMEM;
 		if (is_referred(needs, folded))
-			r = fes_paths_add(referred, folded);
+			r = fes_paths_add(is_program(needs, old, folded) ? &now->programs : &now->referred,
+				folded);
 		free(folded);
 	}
 	return r;
 }
 
-static int collect_all_referred(const struct fes_comparison *c, struct fes_paths *referred)
+/* Programs that no entry names any more, and that the primary has not lost yet. */
+static int keep_old_programs(const struct fes_needs *needs, const struct fes_origin *old,
+	struct fes_origin *now)
+{
+	const struct fes_paths *programs = &old->programs;
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < programs->n; i++)
+		if (fes_paths_has(&needs->programs, programs->list[i]))
+			r = fes_paths_add(&now->programs, programs->list[i]);
+	return r;
+}
+
+static int collect_all_referred(const struct fes_comparison *c, const struct fes_origin *old,
+	struct fes_origin *now)
 {
 	const struct fes_needs *needs = c->mirror->needs; /* with the primary's */
-	int r = collect_referred(c->primary, needs, referred);
+	int r = collect_referred(c->primary, needs, old, now);
 
 	if (r == 0)
-		r = collect_referred(c->mirror, needs, referred);
-	fes_paths_settle(referred);
+		r = collect_referred(c->mirror, needs, old, now);
+	if (r == 0)
+		r = keep_old_programs(needs, old, now);
+	fes_paths_settle(&now->referred);
+	fes_paths_settle(&now->programs);
 	return r;
+}
+
+static bool has_all_paths(const struct fes_paths *old, const struct fes_paths *now)
+{
+	for (size_t i = 0; i < now->n; i++)
+		if (!fes_paths_has(old, now->list[i]))
+			return false;
+	return true;
 }
 
 static bool refers_to_more(const struct fes_origin *old, const struct fes_origin *now)
 {
-	for (size_t i = 0; i < now->referred.n; i++)
-		if (!fes_paths_has(&old->referred, now->referred.list[i]))
-			return true;
-	return false;
+	return !has_all_paths(&old->referred, &now->referred) ||
+		!has_all_paths(&old->programs, &now->programs);
 }
 
 int fes_origin_renew(const struct fes_comparison *comparison, const struct fes_origin *old,
@@ -186,7 +215,7 @@ int fes_origin_renew(const struct fes_comparison *comparison, const struct fes_o
 	fes_origin_name_source(primary->volume, source);
 	now.source = strdup(source);
 	now.marks = calloc(primary->n_nodes + mirror->n_nodes + old->n_marks, sizeof *now.marks);
-	if (!now.source || !now.marks || collect_all_referred(comparison, &now.referred) < 0) {
+	if (!now.source || !now.marks || collect_all_referred(comparison, old, &now) < 0) {
 		fes_origin_done(&now);
 		return -ENOMEM;
 	}

@@ -129,6 +129,29 @@ int fes_finder_need_referred(const struct fes_finder *finder, const char *path)
 	return r < 0 ? r : fes_paths_add_above(&finder->needs->perhaps, path);
 }
 
+/* Each costs a search through its directory. Of more than these all count as there. */
+enum { LOOKED_UP_MAX = 1000 };
+
+/*
+ * What may be another system's stays as long as the primary has it, and is remembered: who removes an entry
+ * removes what it names later, or never.
+ */
+static int find_programs(const struct fes_finder *finder)
+{
+	const struct fes_paths *programs = &finder->needs->origin.programs;
+	int r = 0;
+
+	for (size_t i = 0; r >= 0 && i < programs->n; i++) {
+		const char *path = programs->list[i];
+
+		r = i < LOOKED_UP_MAX ? fes_volume_has_file(finder->primary->volume, path) : 1;
+		if (r >= 0)
+			r = r > 0 ? fes_paths_add(&finder->needs->programs, path)
+				  : fes_finder_need_referred(finder, path);
+	}
+	return r;
+}
+
 int fes_finder_find_referred(const struct fes_finder *finder)
 {
 	const struct fes_paths *referred = &finder->needs->origin.referred;
@@ -136,7 +159,7 @@ int fes_finder_find_referred(const struct fes_finder *finder)
 
 	for (size_t i = 0; r == 0 && i < referred->n; i++)
 		r = fes_finder_need_referred(finder, referred->list[i]);
-	return r;
+	return r < 0 ? r : find_programs(finder);
 }
 
 int fes_finder_keep_own(const struct fes_finder *finder, bool force)

@@ -87,8 +87,10 @@ static int need_companion(const struct fes_finder *finder, const char *path, boo
 	char *companion = fes_bls_companion(path);
 	int r = companion ? fes_paths_add(&needs->dirs, companion) : -ENOMEM;
 
-	if (r == 0 && !theirs)
+	if (r == 0)
 		r = fes_paths_add(&needs->companions, companion);
+	if (r == 0 && theirs)
+		r = fes_paths_add(&needs->programs, companion);
 	free(companion);
 	return r;
 }

@@ -24,9 +24,9 @@ struct fes_needs {
 
 	/* What follows from that. */
 	struct fes_paths files;   /* managed if they are files */
-	struct fes_paths programs; /* of these, what may be another system's all the same */
+	struct fes_paths programs; /* of these, or in one, what may be another system's all the same */
 	struct fes_paths dirs;    /* managed with all below: vendor directories of shim, and ... */
-	struct fes_paths companions; /* ... of images, where these go with their entries */
+	struct fes_paths companions; /* ... of images */
 	struct fes_paths leading; /* managed if they are directories; what else is in them is foreign */
 	struct fes_paths perhaps; /* the same, if something managed is in them */
 	struct fes_paths kept;    /* not managed, whatever else says so */

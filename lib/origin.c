@@ -119,7 +119,7 @@ size_t fes_origin_sort(uint64_t *marks, size_t n)
 static const char heading[] =
 	"# fatespsync: what this ESP was made equal to, so that it is known what has come since\n";
 static const char source_word[] = "source ", referred_word[] = "referred ";
-static const char file_word[] = "file ", tree_word[] = "tree ";
+static const char program_word[] = "program ", file_word[] = "file ", tree_word[] = "tree ";
 
 enum {
 	MARK_DIGITS = 16,
@@ -140,27 +140,35 @@ static char *put_tree(char *at, const char *text)
 	return stpcpy(put_hex(at, hash.low64), "\n");
 }
 
-static size_t referred_len(const struct fes_origin *origin)
+static size_t paths_len(const struct fes_paths *paths, const char *word)
 {
 	size_t len = 0;
 
-	for (size_t i = 0; i < origin->referred.n; i++)
-		len += sizeof referred_word + strlen(origin->referred.list[i]) + 1;
+	for (size_t i = 0; i < paths->n; i++)
+		len += strlen(word) + strlen(paths->list[i]) + 1;
 	return len;
+}
+
+static char *put_paths(char *at, const struct fes_paths *paths, const char *word)
+{
+	for (size_t i = 0; i < paths->n; i++)
+		at = stpcpy(stpcpy(stpcpy(at, word), paths->list[i]), "\n");
+	return at;
 }
 
 char *fes_origin_print(const struct fes_origin *origin, size_t *ret_len)
 {
 	size_t room = sizeof heading + sizeof source_word + strlen(origin->source) +
-		referred_len(origin) + origin->n_marks * FILE_LEN + TREE_LEN;
+		paths_len(&origin->referred, referred_word) +
+		paths_len(&origin->programs, program_word) + origin->n_marks * FILE_LEN + TREE_LEN;
 	char *text = malloc(room), *at = text;
 
 	if (!text)
 		return NULL;
 	at = stpcpy(stpcpy(at, heading), source_word);
 	at = stpcpy(stpcpy(at, origin->source), "\n");
-	for (size_t i = 0; i < origin->referred.n; i++)
-		at = stpcpy(stpcpy(stpcpy(at, referred_word), origin->referred.list[i]), "\n");
+	at = put_paths(at, &origin->referred, referred_word);
+	at = put_paths(at, &origin->programs, program_word);
 	for (size_t i = 0; i < origin->n_marks; i++)
 		at = stpcpy(put_hex(stpcpy(at, file_word), origin->marks[i]), "\n");
 	at = put_tree(at, text);
@@ -248,7 +256,7 @@ static int take_mark(struct span line, struct fes_origin *origin)
 	return 0;
 }
 
-static int take_referred(struct span line, struct fes_origin *origin)
+static int take_path(struct span line, struct fes_paths *paths)
 {
 	char *path = strndup(line.at, line.len);
 	int r = path ? 0 : -ENOMEM;
@@ -256,7 +264,7 @@ static int take_referred(struct span line, struct fes_origin *origin)
 	if (r == 0 && (strlen(path) != line.len || !fes_path_is_valid(path)))
 		r = -EBADMSG;
 	if (r == 0)
-		r = fes_paths_add(&origin->referred, path);
+		r = fes_paths_add(paths, path);
 	free(path);
 	return r;
 }
@@ -268,7 +276,9 @@ static int take_line(struct span line, struct fes_origin *origin)
 	if (skip_word(&line, file_word))
 		return take_mark(line, origin);
 	if (skip_word(&line, referred_word))
-		return take_referred(line, origin);
+		return take_path(line, &origin->referred);
+	if (skip_word(&line, program_word))
+		return take_path(line, &origin->programs);
 	return skip_word(&line, source_word) ? take_source(line, origin) : -EBADMSG;
 }
 
@@ -297,6 +307,7 @@ static int parse_lines(struct span text, struct fes_origin *origin)
 	if (r == 0 && (text.len > 0 || !origin->source))
 		r = -EBADMSG;
 	fes_paths_settle(&origin->referred);
+	fes_paths_settle(&origin->programs);
 	return r;
 }
 
@@ -320,6 +331,7 @@ void fes_origin_done(struct fes_origin *origin)
 	free(origin->source);
 	free(origin->marks);
 	fes_paths_done(&origin->referred);
+	fes_paths_done(&origin->programs);
 	*origin = (struct fes_origin){0};
 }
 

@@ -24,6 +24,7 @@ struct fes_origin {
 	 * mark.
 	 */
 	struct fes_paths referred;
+	struct fes_paths programs; /* the same, where they go only if the primary has them no more */
 };
 
 /*
@@ -42,8 +43,8 @@ bool fes_origin_has(const struct fes_origin *origin, uint64_t mark);
 size_t fes_origin_sort(uint64_t *marks, size_t n);
 
 /*
- * Lines "source ...", "referred /PATH", "file <16 hex digits>" in ascending order, and at the end "tree <32 hex digits>",
- * the XXH3-128 of all before. '#' begins a comment.
+ * Lines "source ...", "referred /PATH", "program /PATH", "file <16 hex digits>" in ascending order, and at
+ * the end "tree <32 hex digits>", the XXH3-128 of all before. '#' begins a comment.
  *
  * What is not whole is -EBADMSG (not reported), @ret untouched. Or -ENOMEM. Free @ret with
  * fes_origin_done(). fes_origin_print() returns text to free(), or NULL when memory is out.

@@ -373,7 +373,7 @@ test_old_kernels_in_a_directory_of_efi_go_with_their_entries()
 	equal
 }
 
-# Nobody can tell whether it is another system's.
+# As long as the primary has it, it may be another system's.
 test_a_program_of_efi_stays_when_its_entry_goes()
 {
 	volume p.img <<-'EOF'
@@ -386,6 +386,10 @@ test_a_program_of_efi_stays_when_its_entry_goes()
 	equal
 	without p.img /loader/entries/f.conf
 	STAYS='^EFI'
+	synced
+	equal
+	without p.img /EFI/fedora
+	STAYS='^$'
 	synced
 	equal
 }

@@ -71,21 +71,94 @@ START_TEST(test_what_an_image_takes_along_goes_with_its_entry_at_last)
 }
 END_TEST
 
-START_TEST(test_what_an_image_of_a_program_that_stays_takes_along_stays_with_it)
+static const struct fixture_file with_efi_image[] = {
+	{.path = "/EFI/Linux/a.efi", .size = 900, .seed = 1},
+	{.path = "/loader/loader.conf", .text = "timeout 3\n"},
+	{.path = "/EFI/k/i.efi", .size = 2000, .seed = 5},
+	{.path = "/EFI/k/i.efi.extra.d/x.cred", .size = 100, .seed = 6},
+	{.path = "/loader/entries/i.conf", .text = "efi /EFI/k/i.efi\n"},
+};
+enum { N_WITHOUT_IMAGE = 2, N_WITHOUT_EFI_ENTRY = COUNT(with_efi_image) - 1 };
+
+static struct syncing *new_with_efi_image(void)
 {
-	static const struct fixture_file files[] = {
-		{.path = "/EFI/Linux/a.efi", .size = 900, .seed = 1},
-		{.path = "/loader/entries/i.conf", .text = "efi /EFI/k/i.efi\n"},
-		{.path = "/EFI/k/i.efi", .size = 2000, .seed = 5},
-		{.path = "/EFI/k/i.efi.extra.d/x.cred", .size = 100, .seed = 6},
-	};
-	struct syncing *t = syncing_new(fixture_new(FAT16, files, COUNT(files)),
-		fixture_new(FAT16, files, 1));
+	struct syncing *t = syncing_new(fixture_new(FAT16, with_efi_image, COUNT(with_efi_image)),
+		fixture_new(FAT16, with_efi_image, 1));
 
 	ck_assert_int_eq(syncing_run(t), FES_MIRROR_SYNCED);
-	ck_assert_int_eq(sync_from(t, fixture_new(FAT16, files, 1)), FES_MIRROR_SYNCED);
+	fixture_expect_file(t->mirror.f, "/EFI/k/i.efi.extra.d/x.cred", 100, 6);
+	return t;
+}
+
+START_TEST(test_what_an_image_of_a_program_that_stays_takes_along_stays_with_it)
+{
+	struct syncing *t = new_with_efi_image();
+
+	ck_assert_int_eq(sync_from(t, fixture_new(FAT16, with_efi_image, N_WITHOUT_EFI_ENTRY)),
+		FES_MIRROR_SYNCED);
 	fixture_expect_file(t->mirror.f, "/EFI/k/i.efi", 2000, 5);
 	fixture_expect_file(t->mirror.f, "/EFI/k/i.efi.extra.d/x.cred", 100, 6);
+	ck_assert_int_eq(syncing_run(t), FES_MIRROR_IN_SYNC);
+	syncing_free(t);
+}
+END_TEST
+
+START_TEST(test_a_program_that_the_primary_has_lost_goes_with_its_entry)
+{
+	struct syncing *t = new_with_efi_image();
+
+	ck_assert_int_eq(sync_from(t, fixture_new(FAT16, with_efi_image, N_WITHOUT_IMAGE)),
+		FES_MIRROR_SYNCED);
+	ck_assert(!fixture_has(t->mirror.f, "/EFI/k"));
+	ck_assert_int_eq(syncing_run(t), FES_MIRROR_IN_SYNC);
+	syncing_free(t);
+}
+END_TEST
+
+/* With a change in between, which writes anew what the mirror remembers. */
+START_TEST(test_a_program_that_the_primary_loses_later_than_its_entry_goes_then)
+{
+	struct syncing *t = new_with_efi_image();
+	struct fixture *changed = fixture_new(FAT16, with_efi_image, N_WITHOUT_EFI_ENTRY);
+
+	fixture_do(changed, "printf x | mcopy -i x.img - ::/loader/new.conf");
+	ck_assert_int_eq(sync_from(t, changed), FES_MIRROR_SYNCED);
+	fixture_expect_file(t->mirror.f, "/EFI/k/i.efi", 2000, 5);
+	ck_assert_int_eq(sync_from(t, fixture_new(FAT16, with_efi_image, N_WITHOUT_IMAGE)),
+		FES_MIRROR_SYNCED);
+	ck_assert(!fixture_has(t->mirror.f, "/EFI/k"));
+	syncing_free(t);
+}
+END_TEST
+
+/* Its system updated it there. */
+START_TEST(test_a_program_that_was_changed_in_its_place_stays)
+{
+	struct syncing *t = new_with_efi_image();
+
+	fixture_do(t->mirror.f, "printf own | mcopy -D o -i x.img - ::/EFI/k/i.efi");
+	ck_assert_int_eq(sync_from(t, fixture_new(FAT16, with_efi_image, N_WITHOUT_IMAGE)),
+		FES_MIRROR_SYNCED);
+	ck_assert(fixture_has(t->mirror.f, "/EFI/k/i.efi"));
+	syncing_free(t);
+}
+END_TEST
+
+static const struct fixture_file with_forgotten_program[] = {
+	{.path = "/EFI/Linux/a.efi", .size = 900, .seed = 1},
+	{.path = "/loader/entries/gone.conf", .text = "efi /EFI/k/i.efi\n"},
+	{.path = "/EFI/k/i.efi", .size = 1000, .seed = 4},
+};
+
+START_TEST(test_a_foreign_program_that_the_primary_names_and_lacks_stays)
+{
+	struct syncing *t = syncing_new(fixture_new(FAT16, with_forgotten_program, 2),
+		fixture_new(FAT16, with_forgotten_program + 2, 1));
+
+	ck_assert_int_eq(syncing_run(t), FES_MIRROR_SYNCED);
+	ck_assert_int_eq(sync_from(t, fixture_new(FAT16, with_forgotten_program, 1)),
+		FES_MIRROR_SYNCED);
+	fixture_expect_file(t->mirror.f, "/EFI/k/i.efi", 1000, 4);
 	syncing_free(t);
 }
 END_TEST
@@ -234,6 +307,10 @@ static Suite *make_suite(void)
 	tcase_add_test(tc, test_a_kernel_that_was_changed_in_its_place_is_not_foreign_for_that);
 	tcase_add_test(tc, test_what_an_image_takes_along_goes_with_its_entry_at_last);
 	tcase_add_test(tc, test_what_an_image_of_a_program_that_stays_takes_along_stays_with_it);
+	tcase_add_test(tc, test_a_program_that_the_primary_has_lost_goes_with_its_entry);
+	tcase_add_test(tc, test_a_program_that_the_primary_loses_later_than_its_entry_goes_then);
+	tcase_add_test(tc, test_a_program_that_was_changed_in_its_place_stays);
+	tcase_add_test(tc, test_a_foreign_program_that_the_primary_names_and_lacks_stays);
 	tcase_add_test(tc, test_what_an_image_that_is_not_there_would_take_along_is_in_sync);
 	tcase_add_test(tc, test_shim_loses_the_fallback_that_the_primary_has_lost);
 	tcase_add_test(tc, test_a_fallback_that_is_somebody_elses_stays);

@@ -174,6 +174,26 @@ START_TEST(test_comments_and_empty_lines_mean_nothing)
 }
 END_TEST
 
+START_TEST(test_what_entries_referred_to_can_be_parsed_as_it_was_printed)
+{
+	struct fes_origin origin = some_origin(1);
+	char *text;
+	size_t len;
+
+	ck_assert_int_eq(fes_paths_add(&origin.referred, "/a/linux"), 0);
+	ck_assert_int_eq(fes_paths_add(&origin.programs, "/EFI/a/b.efi"), 0);
+	text = fes_origin_print(&origin, &len);
+	ck_assert_int_eq(fes_origin_parse(text, len, &own), 0);
+	ck_assert_uint_eq(own.referred.n, 1);
+	ck_assert_uint_eq(own.programs.n, 1);
+	ck_assert(fes_paths_has(&own.referred, origin.referred.list[0]));
+	ck_assert(fes_paths_has(&own.programs, origin.programs.list[0]));
+	fes_paths_done(&origin.referred);
+	fes_paths_done(&origin.programs);
+	free(text);
+}
+END_TEST
+
 /* The digest is no secret: anybody can make a file that has the right one. */
 START_TEST(test_a_file_that_makes_no_sense_is_not_whole)
 {
@@ -735,6 +755,7 @@ int main(void)
 		test_it_is_text_for_people,
 		test_no_changed_byte_goes_unnoticed,
 		test_no_missing_or_added_end_goes_unnoticed,
+		test_what_entries_referred_to_can_be_parsed_as_it_was_printed,
 		test_comments_and_empty_lines_mean_nothing,
 		test_a_file_that_makes_no_sense_is_not_whole,
 		test_the_longest_source_is_taken,
