@@ -156,20 +156,42 @@ static int need_line(const struct fes_finder *finder, const struct fes_bls_line 
 	return r;
 }
 
-/* What an entry that stays needs has to stay, too, unless the primary has it as well. */
-static int keep_path(const struct fes_finder *finder, const char *path)
+static bool is_primarys(const struct fes_finder *finder, const char *path)
 {
 	const struct fes_node *p = fes_tree_find(finder->primary, path);
 
-	return p && p->role == FES_MANAGED ? 0 : fes_paths_add(&finder->needs->kept, path);
+	return p && p->role == FES_MANAGED;
+}
+
+static int keep_companion(const struct fes_finder *finder, const char *path)
+{
+	char *companion = fes_bls_companion(path);
+	int r = companion ? 0 : -ENOMEM;
+
+	if (r == 0 && !is_primarys(finder, companion))
+		r = fes_paths_add(&finder->needs->kept, companion);
+	free(companion);
+	return r;
+}
+
+/* What an entry that stays needs has to stay, too, unless the primary has it as well. */
+static int keep_path(const struct fes_finder *finder, const struct fes_bls_line *line,
+	const char *path)
+{
+	int r;
+
+	if (is_primarys(finder, path))
+		return 0;
+	r = fes_paths_add(&finder->needs->kept, path);
+	return r < 0 || !fes_bls_is_program(line) ? r : keep_companion(finder, path);
 }
 
 static int keep_line(const struct fes_finder *finder, const struct fes_bls_line *line)
 {
-	int r = line->whole ? keep_path(finder, line->whole) : 0;
+	int r = line->whole ? keep_path(finder, line, line->whole) : 0;
 
 	for (size_t i = 0; r == 0 && i < line->n_parts; i++)
-		r = keep_path(finder, line->parts[i]);
+		r = keep_path(finder, line, line->parts[i]);
 	return r;
 }
 

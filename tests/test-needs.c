@@ -381,6 +381,38 @@ START_TEST(test_what_an_excluded_entry_needs_stays_with_it)
 }
 END_TEST
 
+static const struct fixture_file with_own_image[] = {
+	{.path = "/loader/entries/own.conf", .text = "uki /k/own.efi\n"},
+	{.path = "/loader/entries/theirs.conf", .text = "uki /k/own+3.efi\nuki /k/own.efi\n"},
+	{.path = "/k/own.efi", .text = "k"},
+	{.path = "/k/own.efi.extra.d/a.cred", .text = "c"},
+};
+
+START_TEST(test_what_an_image_of_an_excluded_entry_takes_along_stays_with_it)
+{
+	struct test *t = test_new();
+
+	ck_assert_int_eq(fes_managed_exclude(&t->managed, "/loader/entries/theirs.conf"), 0);
+	read_primary(t, debian, N(debian));
+	read_mirror(t, with_own_image, N(with_own_image), false);
+	ck_assert(!is_managed(&t->mirror, "/k/own.efi"));
+	ck_assert(!is_managed(&t->mirror, "/k/own.efi.extra.d/a.cred"));
+	test_free(t);
+}
+END_TEST
+
+START_TEST(test_what_the_primarys_image_takes_along_is_the_primarys)
+{
+	struct test *t = test_new();
+
+	ck_assert_int_eq(fes_managed_exclude(&t->managed, "/loader/entries/theirs.conf"), 0);
+	read_primary(t, with_own_image, N(with_own_image));
+	read_mirror(t, with_own_image, N(with_own_image), false);
+	ck_assert(is_managed(&t->mirror, "/k/own.efi.extra.d/a.cred"));
+	test_free(t);
+}
+END_TEST
+
 START_TEST(test_an_excluded_entry_of_the_primary_needs_nothing)
 {
 	struct test *t = test_new();
@@ -611,6 +643,8 @@ static Suite *make_suite(void)
 	tcase_add_test(tc, test_a_boot_secret_that_differs_far_behind_stays);
 	tcase_add_test(tc, test_an_empty_boot_secret_is_no_reason_to_replace_one);
 	tcase_add_test(tc, test_what_an_excluded_entry_needs_stays_with_it);
+	tcase_add_test(tc, test_what_an_image_of_an_excluded_entry_takes_along_stays_with_it);
+	tcase_add_test(tc, test_what_the_primarys_image_takes_along_is_the_primarys);
 	tcase_add_test(tc, test_an_excluded_entry_of_the_primary_needs_nothing);
 	tcase_add_test(tc, test_an_entry_is_no_reason_to_replace_another_boot_loader);
 	tcase_add_test(tc, test_of_several_vendors_only_that_of_the_shim_is_managed);
