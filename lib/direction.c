@@ -163,16 +163,15 @@ static int collect_referred(const struct fes_tree *tree, const struct fes_needs 
 	return r;
 }
 
-/* Programs that no entry names any more, and that the primary has not lost yet. */
-static int keep_old_programs(const struct fes_needs *needs, const struct fes_origin *old,
-	struct fes_origin *now)
+/* What no entry names any more, and stays until the primary is as it takes. */
+static int keep_waiting(const struct fes_paths *waiting, const struct fes_paths *old,
+	struct fes_paths *now)
 {
-	const struct fes_paths *programs = &old->programs;
 	int r = 0;
 
-	for (size_t i = 0; r == 0 && i < programs->n; i++)
-		if (fes_paths_has(&needs->programs, programs->list[i]))
-			r = fes_paths_add(&now->programs, programs->list[i]);
+	for (size_t i = 0; r == 0 && i < old->n; i++)
+		if (fes_paths_has(waiting, old->list[i]))
+			r = fes_paths_add(now, old->list[i]);
 	return r;
 }
 
@@ -185,7 +184,9 @@ static int collect_all_referred(const struct fes_comparison *c, const struct fes
 	if (r == 0)
 		r = collect_referred(c->mirror, needs, old, now);
 	if (r == 0)
-		r = keep_old_programs(needs, old, now);
+		r = keep_waiting(&needs->waiting, &old->programs, &now->programs);
+	if (r == 0)
+		r = keep_waiting(&needs->waiting, &old->referred, &now->referred);
 	fes_paths_settle(&now->referred);
 	fes_paths_settle(&now->programs);
 	return r;

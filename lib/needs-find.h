@@ -28,7 +28,7 @@ int fes_finder_find_loaders(struct fes_finder *finder);
 
 /*
  * Find helpers that the mirror got with the primary's shim: shim goes on to start what the primary has not
- * any more, such as the fallback that comes before its second stage. 0 or -ENOMEM.
+ * any more, such as the fallback that comes before its second stage. Errors of fes_needs_find().
  */
 int fes_finder_find_old_helpers(const struct fes_finder *finder);
 

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/boots.h"
 #include "lib/file.h"
 #include "lib/needs-find.h"
 
@@ -157,18 +158,23 @@ int fes_finder_find_loaders(struct fes_finder *finder)
 	return r < 0 ? r : find_vendor(finder);
 }
 
+/* What shim on the mirror starts is left to it as long as the primary's has nothing to start in its place. */
 int fes_finder_find_old_helpers(const struct fes_finder *finder)
 {
 	const struct fes_paths *referred = &finder->needs->origin.referred;
-	int r = 0;
+	struct fes_needs *needs = finder->needs;
+	int starts, r = 0;
 
 	if (!has_shim(finder->primary->needs))
 		return 0;
+	starts = fes_boots_shim_starts(finder->primary->volume);
+	if (starts < 0)
+		return starts;
 	for (size_t i = 0; r == 0 && i < referred->n; i++) {
 		const char *path = referred->list[i];
 
 		if (fes_path_within(path, "/EFI/BOOT") && is_helper(strrchr(path, '/') + 1))
-			r = fes_paths_add(&finder->needs->referred, path);
+			r = fes_paths_add(starts ? &needs->referred : &needs->waiting, path);
 	}
 	return r;
 }

@@ -146,7 +146,7 @@ static int find_programs(const struct fes_finder *finder)
 
 		r = i < LOOKED_UP_MAX ? fes_volume_has_file(finder->primary->volume, path) : 1;
 		if (r >= 0)
-			r = r > 0 ? fes_paths_add(&finder->needs->programs, path)
+			r = r > 0 ? fes_paths_add(&finder->needs->waiting, path)
 				  : fes_finder_need_referred(finder, path);
 	}
 	return r;

@@ -37,6 +37,7 @@ void fes_needs_free(struct fes_needs *needs)
 	fes_paths_done(&needs->perhaps);
 	fes_paths_done(&needs->kept);
 	fes_paths_done(&needs->referred);
+	fes_paths_done(&needs->waiting);
 	fes_origin_done(&needs->origin);
 	free(needs);
 }
@@ -51,6 +52,7 @@ static void settle_paths(struct fes_needs *needs)
 	fes_paths_settle(&needs->perhaps);
 	fes_paths_settle(&needs->kept);
 	fes_paths_settle(&needs->referred);
+	fes_paths_settle(&needs->waiting);
 }
 
 /* ---- entries ---- */

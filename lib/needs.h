@@ -34,6 +34,7 @@ struct fes_needs {
 	/* Of a mirror: files that entries referred to once, if its origin has their marks. */
 	struct fes_origin origin;
 	struct fes_paths referred;
+	struct fes_paths waiting; /* of those that it lists, what stays for now */
 
 	/* Of a mirror: why something is kept. */
 	const char *other_loader; /* the path, in the primary's needs; NULL: none */

@@ -271,6 +271,23 @@ START_TEST(test_shim_loses_the_fallback_that_the_primary_has_lost)
 }
 END_TEST
 
+/* The machine may boot in another way; the disk shall not lose its own. */
+START_TEST(test_shim_keeps_its_fallback_as_long_as_the_primarys_starts_nothing)
+{
+	struct syncing *t = new_with_shim();
+	struct fixture *bare = fixture_new(FAT16, with_shim, N_WITHOUT_FALLBACK - 1);
+
+	fixture_do(bare, "printf x | mcopy -i x.img - ::/loader/new.conf");
+	ck_assert_int_eq(sync_from(t, bare), FES_MIRROR_SYNCED);
+	fixture_expect_file(t->mirror.f, "/EFI/BOOT/fbx64.efi", 800, 8);
+	fixture_expect_file(t->mirror.f, "/EFI/BOOT/grubx64.efi", 700, 7);
+	ck_assert_int_eq(sync_from(t, fixture_new(FAT16, with_shim, N_WITHOUT_FALLBACK)),
+		FES_MIRROR_SYNCED);
+	ck_assert(!fixture_has(t->mirror.f, "/EFI/BOOT/fbx64.efi"));
+	syncing_free(t);
+}
+END_TEST
+
 START_TEST(test_a_fallback_that_is_somebody_elses_stays)
 {
 	struct syncing *t = new_with_shim();
@@ -313,6 +330,7 @@ static Suite *make_suite(void)
 	tcase_add_test(tc, test_a_foreign_program_that_the_primary_names_and_lacks_stays);
 	tcase_add_test(tc, test_what_an_image_that_is_not_there_would_take_along_is_in_sync);
 	tcase_add_test(tc, test_shim_loses_the_fallback_that_the_primary_has_lost);
+	tcase_add_test(tc, test_shim_keeps_its_fallback_as_long_as_the_primarys_starts_nothing);
 	tcase_add_test(tc, test_a_fallback_that_is_somebody_elses_stays);
 	tcase_add_test(tc, test_without_shim_on_the_primary_its_helpers_stay);
 	return suite;
