@@ -347,11 +347,12 @@ int fes_tree_read(struct fes_volume *volume, const struct fes_managed *managed,
 		r = fes_tree_judge_choices(tree);
 	if (r == 0)
 		r = fes_needs_settle(tree->needs, tree);
+	if (r == 0)
+		mark_shims(tree);
 	if (r < 0) {
 		fes_tree_free(tree);
 		return r;
 	}
-	mark_shims(tree);
 	*ret = tree;
 	return 0;
 }
