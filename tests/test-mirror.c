@@ -468,7 +468,8 @@ static struct fixture *esp_with(int type, const struct fixture_file *files, size
 	struct fixture_file all[8] = {whole_entry[0], whole_entry[1]};
 
 	ck_assert_uint_le(n, COUNT(all) - 2);
-	memcpy(all + 2, files, n * sizeof *files);
+	for (size_t i = 0; i < n; i++)
+		all[2 + i] = files[i];
 	return fixture_new(type, all, n + 2);
 }
 
