@@ -754,6 +754,29 @@ START_TEST(test_an_xbootldr_that_gets_a_memory_test_does_not_come_first)
 }
 END_TEST
 
+/* Also where something else could be booted meanwhile. */
+START_TEST(test_an_image_that_moves_is_on_one_of_the_two_all_the_time)
+{
+	static const struct fixture_file image[] = {FILE_OF("/EFI/Linux/image.efi", 2500, 7)};
+	static const struct fixture_file image_beside_old[] = {
+		ENTRY("old", "linux /EFI/Linux/old"),
+		FILE_OF("/EFI/Linux/old", 3000, 1),
+		FILE_OF("/EFI/Linux/image.efi", 2500, 7),
+	};
+	struct test *t = test_with(fixture_new(FAT16, old_esp, COUNT(old_esp)),
+		fixture_new(FAT16, image, COUNT(image)),
+		fixture_new(FAT12, image_beside_old, COUNT(image_beside_old)),
+		fixture_new(FAT12, old_xbootldr, COUNT(old_xbootldr)));
+	uint64_t nth = 1;
+
+	for (; sync_with_fault(t, _i, TESTDEV_WRITE, nth); nth++)
+		ck_assert(has(t, ESP, image->path) || has(t, XBOOTLDR, image->path));
+	ck_assert(!has(t, ESP, image->path));
+	ck_assert(has(t, XBOOTLDR, image->path));
+	free_test(t);
+}
+END_TEST
+
 static void add_case(Suite *suite, const char *name, const TTest *const *tests, size_t n, int loops)
 {
 	TCase *tc = suite_add_case(suite, name, tests, n, loops);
@@ -786,6 +809,7 @@ static Suite *make_suite(void)
 		test_a_read_that_fails_leaves_something_to_boot,
 		test_an_xbootldr_that_gets_nothing_to_boot_does_not_come_first,
 		test_an_xbootldr_that_gets_a_memory_test_does_not_come_first,
+		test_an_image_that_moves_is_on_one_of_the_two_all_the_time,
 	};
 	Suite *suite = suite_create("pair");
 
