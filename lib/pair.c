@@ -37,7 +37,7 @@ struct pair {
 	struct fes_work xbootldr; /* no mirror: none */
 	struct fes_work *volumes[2];
 	size_t n;
-	bool xbootldr_leads; /* it will have something to boot */
+	bool xbootldr_leads; /* it will have something to boot, no worse than the primary's ESP has */
 };
 
 static void begin(struct pair *pair, struct fes_mirror *mirror, const struct fes_run *run)
@@ -213,7 +213,8 @@ static void report_lost_choice(struct pair *pair, int will)
 
 	report_loss(pair,
 		"there are complete boot entries%s on its disk, but %s on the primary's (%s%s%s)%s: going on would leave none here",
-		will > FES_BOOTS_NOTHING ? " with a kernel" : "", has ? "those" : "none", run->primary->name, other ? ", " : "", other ? other : "",
+		will > FES_BOOTS_NOTHING ? " with a kernel" : "", has ? "those" : "none",
+		run->primary->name, other ? ", " : "", other ? other : "",
 		has ? " name files that are not mirrored" : "");
 }
 
